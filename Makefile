@@ -1,0 +1,45 @@
+# privyseal: the targets that need more than one command.
+#
+#   make demo    everything on this machine, no Docker: open the URL it prints
+#   make test    all tests, with the race detector and a real Envoy
+#   make check   vet, staticcheck, formatting, generated files
+#   make build   the static binary, bin/privyseal
+
+SHELL := /bin/bash -o pipefail
+export CGO_ENABLED ?= 0
+CACHE := $(CURDIR)/.cache
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
+
+.PHONY: build demo test check unit examples compose-test tools clean
+
+build:
+	go build -trimpath -ldflags '-s -w -X privyseal.version=$(VERSION)' -o bin/privyseal ./cmd/privyseal
+
+demo: build
+	cd examples && go build -o ../bin/ ./demo
+	bin/demo
+
+test: check unit examples
+
+check:
+	@test -z "$$(gofmt -l . | tee /dev/stderr)" || { echo 'gofmt: run gofmt -w on the files above' >&2; exit 1; }
+	go vet ./...
+	cd examples && go vet ./...
+	GOBIN=$(CACHE)/bin go install $(STATICCHECK)
+	$(CACHE)/bin/staticcheck ./...
+	cd examples && $(CACHE)/bin/staticcheck ./...
+
+# The race detector needs cgo and so a C compiler; the binary needs neither.
+unit:
+	CGO_ENABLED=1 go test -race ./...
+
+# Real Envoy, real processes. The tests install what they need below .cache.
+examples: build
+	cd examples && CGO_ENABLED=1 go test -race ./...
+
+compose-test: build
+	cd examples && go test -tags compose -count=1 -v ./compose/...
+
+clean:
+	rm -rf bin $(CACHE)

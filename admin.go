@@ -1,0 +1,117 @@
+package privyseal
+
+import (
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// admin is what the admin listener serves: whether the service lives, whether
+// it is ready and why not, figures, and a reload on request.
+func (s *Service) admin() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	mux.HandleFunc("GET /readyz", s.readyz)
+	mux.Handle("GET /metrics", promhttp.HandlerFor(s.metrics.registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4}))
+	mux.HandleFunc("POST /-/reload", s.reloadz)
+	return mux
+}
+
+// condition is one line of /readyz?verbose. Only a required one makes the
+// service not ready: with an issuer down it still answers everybody else.
+type condition struct {
+	Name     string `json:"name"`
+	OK       bool   `json:"ok"`
+	Required bool   `json:"required"`
+	Detail   string `json:"detail,omitempty"`
+}
+
+func (s *Service) conditions() []condition {
+	snap := s.acquire()
+	defer snap.release()
+	status := s.ring.Status()
+	list := []condition{{Name: "signing key", OK: s.ring.KeyID() != "", Required: true, Detail: s.ring.KeyID()}}
+	if status.Ephemeral {
+		list[0].Detail += " (ephemeral: no verifier can find it)"
+	}
+	reload := condition{Name: "configuration", OK: true, Detail: fmt.Sprintf("%d rules", len(snap.policy.Rules()))}
+	if failure := s.failure.Load(); failure != nil {
+		reload.OK, reload.Detail = false, "the last reload failed; the state before it is in force: "+*failure
+	}
+	list = append(list, reload)
+	for _, source := range snap.sources {
+		set := source.Status()
+		c := condition{Name: "keys of source " + source.source, OK: set.Keys > 0 && set.LastError == "", Detail: fmt.Sprintf("%d keys", set.Keys)}
+		if !set.LastSuccess.IsZero() {
+			c.Detail += ", fetched " + set.LastSuccess.UTC().Format(time.RFC3339)
+		}
+		if set.LastError != "" {
+			c.Detail += ": " + set.LastError
+		}
+		list = append(list, c)
+	}
+	return list
+}
+
+func (s *Service) readyz(w http.ResponseWriter, r *http.Request) {
+	list, status := s.conditions(), http.StatusOK
+	for _, c := range list {
+		if c.Required && !c.OK {
+			status = http.StatusServiceUnavailable
+		}
+	}
+	if strings.Contains(r.Header.Get("Accept"), "application/json") {
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(status)
+		writeJSON(w, list)
+		return
+	}
+	w.WriteHeader(status)
+	if r.URL.Query().Has("verbose") {
+		for _, c := range list {
+			mark := "ok"
+			if !c.OK {
+				mark = "NOT OK"
+			}
+			fmt.Fprintf(w, "%-6s %s: %s\n", mark, c.Name, c.Detail)
+		}
+	}
+	if status == http.StatusOK {
+		fmt.Fprintln(w, "ready")
+	} else {
+		fmt.Fprintln(w, "not ready")
+	}
+}
+
+// reloadz reloads for callers on this machine.
+func (s *Service) reloadz(w http.ResponseWriter, r *http.Request) {
+	if !local(r) {
+		http.Error(w, "reload is for loopback and unix peers only", http.StatusForbidden)
+		return
+	}
+	if err := s.Reload(); err != nil {
+		http.Error(w, err.Error(), http.StatusUnprocessableEntity)
+		return
+	}
+	fmt.Fprintln(w, "reloaded")
+}
+
+func local(r *http.Request) bool {
+	if addr, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok && addr.Network() == "unix" {
+		return true
+	}
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	ip := net.ParseIP(host)
+	return err == nil && ip != nil && ip.IsLoopback()
+}
+
+func writeJSON(w http.ResponseWriter, v any) {
+	encoder := json.NewEncoder(w)
+	encoder.SetEscapeHTML(false)
+	encoder.Encode(v) // an error is the client's having left
+}

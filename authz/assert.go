@@ -1,0 +1,154 @@
+package authz
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Signed is an assertion that may be used again.
+type Signed struct {
+	jws, kid, jti string
+	expires       time.Time
+}
+
+// assert makes the assertion and the grant that carries it.
+func (c *check) assert(ctx context.Context) error {
+	content, err := c.claims()
+	if err != nil {
+		return err
+	}
+	signed, err := c.sized(ctx, content)
+	if err != nil {
+		return err
+	}
+	set, err := c.fields(content, signed)
+	if err != nil {
+		return err
+	}
+	rec := &c.decision.Record
+	rec.Reason = Allowed
+	rec.Audience, rec.KeyID, rec.JWTID = strings.Clone(content.audience), signed.kid, signed.jti
+	rec.Expires, rec.Bytes = signed.expires, len(signed.jws)
+	c.decision.grant = c.owned.grant(c.request, &c.decision.fx, set)
+	return nil
+}
+
+// claims collects what the assertion says.
+func (c *check) claims() (*claims, error) {
+	if c.identity.GroupsUnknown {
+		return nil, &Denial{Reason: GroupsUnknown, Detail: "the assertion would have to name all groups"}
+	}
+	audience, err := c.audience()
+	if err != nil {
+		return nil, err
+	}
+	subject, err := subjectOf(c.rule, c.identity)
+	if err != nil {
+		return nil, err
+	}
+	return &claims{
+		issuer: c.issuer.For(c.request.Host), audience: audience, subject: subject,
+		groups: c.assertion.filterGroups(c.identity.Groups), identity: c.identity, extra: c.extra.Claims,
+	}, nil
+}
+
+func (c *check) audience() (string, error) {
+	switch {
+	case c.rule.Audience != "":
+		return c.rule.Audience, nil
+	case c.rule.AudienceFrom == AudienceHost:
+		return c.request.Host, nil
+	}
+	if audience := c.request.Facts.Extension("audience"); audience != "" {
+		return audience, nil
+	}
+	return "", &Denial{Reason: NoAudience, Detail: `the route has no context extension "audience"`}
+}
+
+// sized signs, and does what the options say when the result is too large.
+func (c *check) sized(ctx context.Context, content *claims) (Signed, error) {
+	signed, err := c.sign(ctx, content)
+	if err != nil || len(signed.jws) <= c.assertion.MaxBytes {
+		return signed, err
+	}
+	if c.assertion.OnOverflow == "drop_groups" && len(content.groups) > 0 {
+		c.decision.Record.GroupsDropped = len(content.groups)
+		content.groups, content.overage = nil, true
+		return c.sized(ctx, content)
+	}
+	return Signed{}, &Denial{
+		Reason: AssertionTooLarge,
+		Detail: fmt.Sprintf("the assertion would be %d bytes, over max_bytes %d", len(signed.jws), c.assertion.MaxBytes),
+	}
+}
+
+// sign writes the claims and signs them, or finds the same signed already.
+func (c *check) sign(ctx context.Context, content *claims) (Signed, error) {
+	started := c.now()
+	defer func() { c.decision.Record.Signing += c.now().Sub(started) }()
+	payload, err := content.appendTo(make([]byte, 0, 1024), &c.assertion)
+	if err != nil {
+		return Signed{}, (&Denial{Reason: UnsafeClaim}).Because(err)
+	}
+	key, reusable := c.reuseKey(payload)
+	if reusable {
+		if signed, ok := c.reuse.Get(key, started); ok {
+			return signed, nil
+		}
+	}
+	signed := Signed{jti: c.decision.Record.ID, expires: started.Add(c.rule.TTL).Truncate(time.Second)}
+	if expires := c.identity.Expires; !expires.IsZero() && expires.Before(signed.expires) {
+		signed.expires = expires
+	}
+	payload = appendMoment(payload, started.Add(-backdate), signed.expires, signed.jti)
+	if signed.jws, signed.kid, err = c.signer.Sign(ctx, payload); err == nil && (signed.jws == "" || signed.kid == "") {
+		err = errors.New("signer returned nothing")
+	}
+	if err != nil {
+		return Signed{}, (&Denial{Reason: SigningFailed}).Because(err)
+	}
+	if reusable {
+		c.reuse.Put(key, signed, len(signed.jws)+len(signed.kid)+len(signed.jti), started.Add(min(c.assertion.Reuse, c.rule.TTL/2)))
+	}
+	return signed, nil
+}
+
+// reuseKey names an assertion by everything in it but the moment: the claims,
+// how long it may live, and the key.
+func (c *check) reuseKey(payload []byte) (key [sha256.Size]byte, ok bool) {
+	if c.reuse == nil || c.assertion.Reuse <= 0 {
+		return key, false
+	}
+	h := sha256.New()
+	hashString(h, c.rule.Name)
+	hashString(h, c.signer.KeyID())
+	hashString(h, strconv.FormatInt(int64(c.rule.TTL), 10))
+	hashString(h, strconv.FormatInt(c.identity.Expires.Unix(), 10))
+	h.Write(payload)
+	h.Sum(key[:0])
+	return key, true
+}
+
+// fields are the request headers that carry the assertion and single claims.
+func (c *check) fields(content *claims, signed Signed) ([]Field, error) {
+	set := make([]Field, 1, 1+len(c.headers))
+	set[0] = Field{c.assertion.Header, signed.jws}
+	for _, header := range c.headers {
+		value, ok, err := content.header(c.assertion.ClaimHeaders[header])
+		if err == nil && len(value) > c.assertion.MaxBytes {
+			err = fmt.Errorf("is over max_bytes %d", c.assertion.MaxBytes)
+		}
+		if err != nil {
+			return nil, &Denial{Reason: UnsafeClaim, Detail: "claim header " + header + " " + err.Error()}
+		}
+		if ok {
+			set = append(set, Field{header, value})
+		}
+	}
+	return set, nil
+}

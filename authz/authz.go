@@ -1,0 +1,300 @@
+package authz
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Options are the parts of an [Authorizer]. Policy and Signer are required.
+type Options struct {
+	Policy    Policy
+	Signer    Signer
+	Issuer    Issuer
+	Assertion AssertionOptions
+	Endpoints map[string]Endpoint // by exact canonical path
+
+	Reuse *Cache[Signed]   // shared by successive snapshots; nil reuses nothing
+	Now   func() time.Time // default time.Now
+	Rand  io.Reader        // default crypto/rand.Reader
+}
+
+// Signer signs with the one key that is due. It is safe for concurrent use.
+type Signer interface {
+	// KeyID names the key that Sign would use now.
+	KeyID() string
+	// Sign returns the compact JWS (RFC 7515 section 7.1) of a payload and the
+	// key that made it, which is published at that moment.
+	Sign(ctx context.Context, payload []byte) (jws, kid string, err error)
+}
+
+// Authorizer decides about requests. It is immutable, so it is the snapshot of
+// a configuration: whoever serves requests swaps a pointer to it. It is safe
+// for concurrent use.
+type Authorizer struct {
+	policy    Policy
+	signer    Signer
+	issuer    Issuer
+	assertion AssertionOptions
+	headers   []string // of claim headers, sorted
+	owned     owned
+	endpoints map[string]Endpoint
+	reuse     *Cache[Signed]
+	now       func() time.Time
+	rand      io.Reader
+}
+
+// New makes an Authorizer. Mistakes in the assertion's options are returned all
+// at once, as [OptionError] values joined.
+func New(o Options) (*Authorizer, error) {
+	if o.Policy == nil || o.Signer == nil {
+		return nil, errors.New("authz: a policy and a signer are required")
+	}
+	assertion, err := o.Assertion.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	a := &Authorizer{
+		policy: o.Policy, signer: o.Signer, issuer: o.Issuer, assertion: assertion,
+		headers:   slices.Sorted(maps.Keys(assertion.ClaimHeaders)),
+		endpoints: o.Endpoints, reuse: o.Reuse, now: o.Now, rand: o.Rand,
+	}
+	a.owned = newOwned(append(slices.Clone(a.headers), assertion.Header))
+	if a.issuer == "" {
+		a.issuer = "host"
+	}
+	if a.now == nil {
+		a.now = time.Now
+	}
+	if a.rand == nil {
+		a.rand = rand.Reader
+	}
+	return a, nil
+}
+
+// Authorize decides about one request. It is total: panics of any part, expired
+// contexts and errors that are not denials are denials with status 503.
+func (a *Authorizer) Authorize(ctx context.Context, r *Request) Decision {
+	c := check{Authorizer: a, request: r, start: a.now()}
+	err := c.attempt(func() error { return c.decide(ctx) })
+	if err == nil && ctx.Err() != nil {
+		err = ctx.Err() // too late: Envoy has answered already
+	}
+	if err != nil {
+		c.deny(ctx, err)
+	}
+	c.record()
+	return c.decision
+}
+
+// Refuse makes the decision for a request that could not be made into a
+// [Request]; r may hold what is known of it, or be nil.
+func (a *Authorizer) Refuse(ctx context.Context, r *Request, d *Denial) Decision {
+	if r == nil {
+		r = &Request{}
+	}
+	known := *r
+	if known.Headers == nil {
+		known.Headers = HeaderMap(nil)
+	}
+	c := check{Authorizer: a, request: &known, start: a.now()}
+	if err := c.identify(); err != nil {
+		d = &Denial{Reason: Fault, cause: err}
+	}
+	c.deny(ctx, d)
+	c.record()
+	return c.decision
+}
+
+// check is one request on its way through an Authorizer.
+type check struct {
+	*Authorizer
+	request *Request
+	start   time.Time
+
+	rule     *Rule
+	identity *Identity
+	extra    Extra
+	decision Decision
+}
+
+// decide is the life of a request: it ends with a grant, an answer or an error.
+func (c *check) decide(ctx context.Context) error {
+	if err := c.identify(); err != nil {
+		return err
+	}
+	if endpoint := c.endpoint(); endpoint != nil {
+		return c.answer(ctx, endpoint)
+	}
+	if err := c.match(); err != nil {
+		return err
+	}
+	if c.rule.Public {
+		c.decision.Record.Reason = Public
+		c.decision.grant = c.owned.grant(c.request, &c.decision.fx, nil)
+		return nil
+	}
+	if err := c.authenticate(ctx); err != nil {
+		return err
+	}
+	if err := c.judge(ctx); err != nil {
+		return err
+	}
+	return c.assert(ctx)
+}
+
+// identify names the decision, so that a denial can be told from another.
+func (c *check) identify() error {
+	var id [16]byte
+	if _, err := io.ReadFull(c.rand, id[:]); err != nil {
+		return fmt.Errorf("no randomness for a decision id: %v", err)
+	}
+	c.decision.Record.ID = base64.RawURLEncoding.EncodeToString(id[:])
+	return nil
+}
+
+func (c *check) endpoint() Endpoint {
+	if c.request.Ambiguous {
+		return nil
+	}
+	return c.endpoints[c.request.Path]
+}
+
+func (c *check) answer(ctx context.Context, endpoint Endpoint) error {
+	reply, err := endpoint.Answer(ctx, c.request, &c.decision.fx)
+	if err == nil && !validReply(reply, 200) {
+		err = errors.New("endpoint made no valid reply")
+	}
+	if err != nil {
+		return err
+	}
+	c.decision.Record.Reason = Answered
+	c.decision.reply = reply
+	return nil
+}
+
+func (c *check) match() error {
+	rule, denial := c.policy.Match(c.request)
+	if denial != nil {
+		return denial
+	}
+	if rule == nil {
+		return &Denial{Reason: NoRule}
+	}
+	c.rule = rule
+	return nil
+}
+
+func (c *check) authenticate(ctx context.Context) error {
+	started := c.now()
+	defer func() { c.decision.Record.Authenticating = c.now().Sub(started) }()
+	for _, authenticator := range c.rule.Authenticate {
+		id, err := authenticator.Authenticate(ctx, c.request, &c.decision.fx)
+		if errors.Is(err, ErrNoCredential) {
+			continue
+		}
+		if err == nil && id == nil {
+			err = errors.New("authenticator returned neither an identity nor an error")
+		}
+		if err != nil {
+			return err
+		}
+		if !id.Expires.IsZero() && !c.start.Before(id.Expires) {
+			return &Denial{Reason: ExpiredCredential}
+		}
+		c.identity = id
+		return nil
+	}
+	return &Denial{Reason: Unauthenticated}
+}
+
+func (c *check) judge(ctx context.Context) (err error) {
+	started := c.now()
+	defer func() { c.decision.Record.Judging = c.now().Sub(started) }()
+	if c.rule.Judge == nil {
+		return fmt.Errorf("rule %s has no judge", c.rule.Name)
+	}
+	c.extra, err = c.rule.Judge.Judge(ctx, c.request, c.identity)
+	return err
+}
+
+// deny turns an error into the reply of a denial.
+func (c *check) deny(ctx context.Context, err error) {
+	d := c.denial(err)
+	d.Reply = c.reply(ctx, &d)
+	c.decision.grant = nil
+	c.decision.denial = &d
+	c.decision.reply = d.Reply
+}
+
+// denial returns a copy, because a *Denial may be shared between requests.
+func (c *check) denial(err error) (d Denial) {
+	var denied *Denial
+	switch {
+	case errors.As(err, &denied):
+		d = *denied
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		d = Denial{Reason: DeadlineExceeded, cause: err}
+	default:
+		d = Denial{Reason: Fault, cause: err}
+	}
+	if c.rule != nil {
+		d.Rule = c.rule.Name
+	}
+	return d
+}
+
+// attempt runs f and turns a panic into an error, so that one bad request does
+// not end the process that all others depend on. The panic's value is not kept:
+// it may hold what a request carried.
+func (c *check) attempt(f func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %T%s", p, panicSite())
+		}
+	}()
+	return f()
+}
+
+// record completes the decision's record.
+func (c *check) record() {
+	rec, r := &c.decision.Record, c.request
+	rec.Time = c.start
+	rec.Method, rec.Host, rec.Client = strings.Clone(r.Method), strings.Clone(r.Host), r.Client
+	rec.Request = requestID(r.Headers)
+	if c.rule != nil {
+		rec.Rule, rec.Pattern = c.rule.Name, c.rule.Pattern
+	}
+	if c.identity != nil {
+		rec.Source, rec.Subject, rec.Issuer = c.identity.Source, c.identity.Subject, c.identity.Issuer
+	}
+	switch d := c.decision.denial; {
+	case d != nil:
+		rec.Outcome, rec.Reason, rec.Detail, rec.Status = Deny, d.Reason, strings.Clone(d.Detail), d.Reply.Status
+		rec.Rule = d.Rule
+		if d.cause != nil {
+			rec.Cause = d.cause.Error()
+		}
+	case c.decision.grant != nil:
+		rec.Outcome = Allow
+	default:
+		rec.Outcome, rec.Status = Answer, c.decision.reply.Status
+	}
+	rec.Took = c.now().Sub(c.start)
+}
+
+// requestID returns the x-request-id if it is what proxies make: short, plain.
+func requestID(h Headers) string {
+	values := h.Values("x-request-id")
+	if len(values) != 1 || len(values[0]) > 64 || !isToken(values[0]) {
+		return ""
+	}
+	return strings.Clone(values[0])
+}

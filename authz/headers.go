@@ -1,0 +1,139 @@
+package authz
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// DefaultHeader is the header of the assertion unless configured otherwise.
+const DefaultHeader = "x-pomerium-jwt-assertion"
+
+// carriedOver is a header that Pomerium copies unverified from the client; we
+// remove it always, like any other header of the same family.
+const (
+	carriedOver  = "x-pomerium-jwt-assertion-for"
+	familyPrefix = "x-pomerium-"
+)
+
+// maxSeparators bounds the spellings of one name to 2^6.
+const maxSeparators = 6
+
+// ValidHeaderName reports why a name may not be a header that we set: it must be
+// a lower-case token (RFC 9110 section 5.1) with at most 6 '-' or '_', and none
+// of the names that frame or route a request or that carry credentials. Envoy
+// applies whatever it is told, a content-length among it, and so splits one
+// request into two.
+func ValidHeaderName(name string) error {
+	switch {
+	case !isToken(name) || len(name) > 64:
+		return errors.New("is not a header name")
+	case name != strings.ToLower(name):
+		return errors.New("is not lower case: write " + strings.ToLower(name))
+	case strings.Count(name, "-")+strings.Count(name, "_") > maxSeparators:
+		return fmt.Errorf("has more than %d separators: every spelling of it is removed from each request", maxSeparators)
+	case reservedHeader(name):
+		return errors.New("is a header that we never set: it frames, routes or authenticates the request")
+	}
+	return nil
+}
+
+func reservedHeader(name string) bool {
+	name = strings.ReplaceAll(name, "_", "-")
+	for _, prefix := range []string{"x-envoy-", "x-forwarded-", "proxy-", "sec-", "access-control-", "grpc-", "if-", "content-", "accept"} {
+		if strings.HasPrefix(name, prefix) {
+			return true
+		}
+	}
+	return slices.Contains([]string{
+		"host", "connection", "te", "trailer", "transfer-encoding", "upgrade", "keep-alive", "expect",
+		"http2-settings", "cookie", "set-cookie", "authorization", "forwarded", "range", "origin", "date", "via",
+		"x-request-id", "traceparent", "tracestate", carriedOver,
+	}, name)
+}
+
+// owned are the header names that belong to the assertion, over all rules.
+type owned struct {
+	names     map[string]bool // spelled with '-' only
+	spellings []string        // every '-'/'_' spelling of every name, sorted
+}
+
+func newOwned(names []string) owned {
+	o := owned{names: map[string]bool{}}
+	for _, name := range append(slices.Clone(names), carriedOver) {
+		dashed := strings.ReplaceAll(name, "_", "-")
+		if !o.names[dashed] {
+			o.names[dashed] = true
+			o.spellings = append(o.spellings, spellings(dashed)...)
+		}
+	}
+	slices.Sort(o.spellings)
+	return o
+}
+
+// spellings returns the name with each of its '-' as '-' or '_'.
+func spellings(dashed string) []string {
+	head, tail, more := strings.Cut(dashed, "-")
+	if !more {
+		return []string{dashed}
+	}
+	var all []string
+	for _, rest := range spellings(tail) {
+		all = append(all, head+"-"+rest, head+"_"+rest)
+	}
+	return all
+}
+
+// grant makes the grant that sets exactly the given headers. Everything of ours
+// that it does not set it removes, seen or not: Envoy may be configured not to
+// show us a header, and an application may read '_' as '-'.
+func (o *owned) grant(r *Request, fx *Effects, set []Field) *Grant {
+	g := &Grant{set: set, remove: make([]string, 0, len(o.spellings)+len(fx.hiddenHeaders)+2)}
+	for _, name := range o.spellings {
+		if !sets(set, name) {
+			g.remove = append(g.remove, name)
+		}
+	}
+	for name := range r.Headers.All() {
+		if o.seenOfFamily(name) && !sets(set, name) {
+			g.addRemoval(name)
+		}
+	}
+	for _, name := range fx.hiddenHeaders {
+		if !sets(set, name) {
+			g.addRemoval(name)
+		}
+	}
+	if rest, changed := fx.visibleCookies(r.Headers.Values("cookie")); changed && rest != "" {
+		g.set = append(g.set, Field{"cookie", rest})
+	} else if changed {
+		g.addRemoval("cookie")
+	}
+	return g
+}
+
+// seenOfFamily reports a header of Pomerium's family that is not in the static
+// list already.
+func (o *owned) seenOfFamily(name string) bool {
+	if len(name) < len(familyPrefix) || name[0] != 'x' {
+		return false
+	}
+	dashed := strings.ReplaceAll(name, "_", "-")
+	return strings.HasPrefix(dashed, familyPrefix) && !o.names[dashed]
+}
+
+func (g *Grant) addRemoval(name string) {
+	if !slices.Contains(g.remove, name) {
+		g.remove = append(g.remove, name)
+	}
+}
+
+func sets(set []Field, name string) bool {
+	for i := range set {
+		if set[i].Name == name {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,113 @@
+package policy
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"privyseal/authz"
+)
+
+// clauses compiles one list of clauses of a rule that admits the named sources.
+func (c *compiler) clauses(path string, list Clauses, admitted []string, deny bool) []clause {
+	if len(list) > maxValues {
+		c.wrongf(path, "has %d clauses, over %d", len(list), maxValues)
+	}
+	compiled := make([]clause, 0, len(list))
+	for i := range list {
+		at := fmt.Sprintf("%s[%d]", path, i)
+		if list[i].Detail != "" && !deny {
+			c.wrongf(at+".detail", "belongs to deny clauses; whoever is not allowed is told the rule's explain")
+		}
+		compiled = append(compiled, c.clause(at, &list[i], admitted))
+	}
+	return compiled
+}
+
+func (c *compiler) clause(path string, o *Clause, admitted []string) clause {
+	if o.From == nil && o.Groups == nil && o.Emails == nil && o.Domains == nil && o.Subjects == nil && !o.Authenticated && o.When == "" {
+		c.wrongf(path, "has no key that says who; for every caller say authenticated: true")
+	}
+	if o.When != "" {
+		c.wrongf(path+".when", "expressions are not supported by this version; use groups, emails, domains or subjects")
+	}
+	c.text(path+".detail", o.Detail, maxDetail)
+	return clause{
+		from:     c.from(path+".from", o.From, admitted),
+		groups:   c.values(path+".groups", o.Groups, pattern),
+		emails:   c.values(path+".emails", o.Emails, emailPattern),
+		domains:  c.values(path+".domains", o.Domains, mailDomain),
+		subjects: c.values(path+".subjects", o.Subjects, pattern),
+		detail:   o.Detail,
+	}
+}
+
+// from returns the sources a clause is about. Where several are admitted it
+// must say so itself, because a group of one source is another group elsewhere.
+func (c *compiler) from(path string, from, admitted []string) []string {
+	if from == nil {
+		if len(admitted) > 1 {
+			c.wrongf(path, "is missing: the rule admits %s, and groups, e-mail and subjects of one are not those of another", strings.Join(admitted, ", "))
+		}
+		return slices.Clone(admitted)
+	}
+	for i, name := range from {
+		at := fmt.Sprintf("%s[%d]", path, i)
+		if _, known := c.sources[name]; known && !slices.Contains(admitted, name) {
+			c.wrongf(at, "source %s is not admitted by the rule, which authenticates %s", name, strings.Join(admitted, ", "))
+		} else if !known {
+			c.wrong(at, unknown("source", name, admitted))
+		}
+	}
+	return slices.Clone(from)
+}
+
+// values compiles a list, keeping nil (absent) apart from empty (nobody).
+func (c *compiler) values(path string, list []string, compile func(string) (string, error)) []string {
+	if list == nil {
+		return nil
+	}
+	if len(list) > maxValues {
+		c.wrongf(path, "has %d entries, over %d", len(list), maxValues)
+	}
+	compiled := make([]string, 0, len(list))
+	for i, text := range list {
+		value, err := compile(text)
+		c.wrong(fmt.Sprintf("%s[%d]", path, i), err)
+		compiled = append(compiled, value)
+	}
+	return compiled
+}
+
+// pattern accepts a group or subject, in which '*' is a wildcard.
+func pattern(text string) (string, error) {
+	switch {
+	case text == "":
+		return "", errors.New("is empty")
+	case len(text) > maxValue:
+		return "", fmt.Errorf("is longer than %d bytes", maxValue)
+	case strings.Contains(text, "**"):
+		return "", errors.New(`holds "**", which has a meaning in paths only; '*' stays within a segment`)
+	}
+	return text, nil
+}
+
+// emailPattern accepts an address, in which '*' is a wildcard. With exactly one
+// '@' here and in what is compared, no '*' reaches across it.
+func emailPattern(text string) (string, error) {
+	whole, _ := address(text)
+	if whole == "" {
+		return "", errors.New(`is not an address with exactly one '@'; for all of a domain use domains, or "*@" and the domain`)
+	}
+	return pattern(whole)
+}
+
+// mailDomain accepts the domain of addresses.
+func mailDomain(text string) (string, error) {
+	name, err := authz.CanonicalHost(text)
+	if err != nil || name != lowerASCII(text) {
+		return "", errors.New("is not a domain name, without '@' and '*'; subdomains are named one by one")
+	}
+	return name, nil
+}

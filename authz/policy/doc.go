@@ -1,0 +1,69 @@
+// Package policy compiles the rules of a configuration and judges by them.
+//
+// Start with [Rule], whose field comments are the manual of `rules:`; then
+// [Compile], which returns a [Policy] or every mistake at once.
+//
+//	name: orders
+//	match: {hosts: [orders.example.com], paths: [/v1/**], methods: [GET, POST]}
+//	audience: orders
+//	authenticate: [corp]
+//	deny:  [{groups: [suspended], detail: your account is suspended}]
+//	allow: [{groups: [staff]}, {emails: ["*@partner.example"]}]
+//
+// # Which rule
+//
+// The first rule, in file order, whose match fits owns the request, and no
+// later rule is asked. No rule denies with [authz.NoRule]. A rule that holds
+// rules owns what it fits: if none of them fits, that is a denial too, and the
+// rules after it are not asked.
+//
+// A path glob is compared with the canonical path of a request, which is
+// percent-decoded; write globs decoded. The query is never compared.
+//
+//	/v1/orders   this path, and not /v1/orders/
+//	/v1/*        one segment, possibly empty: /v1/ and /v1/a, not /v1/a/b
+//	/v1/*.json   '*' stands for any bytes within a segment, also none
+//	/v1/**       everything inside /v1/: /v1/ and /v1/a/b, not /v1 itself
+//	/**/health   any number of segments, also none: /health, /a/b/health
+//	/**          every path
+//
+// As in .gitignore, a final "**" is what lies inside a directory and not the
+// directory: write [/v1, /v1/**] for both. Globs distinguish case. A path that
+// programs read differently is denied with [authz.AmbiguousPath] wherever a
+// rule for the host reads paths at all, because the application's reading could
+// be the one that an earlier rule protects.
+//
+// A host is a name or an IP literal in brackets or dotted form; "*.example.com"
+// is one or more labels below example.com, and not example.com; "*" is any.
+//
+// # Who may
+//
+// A rule's deny clauses are asked first, then its allow clauses; no clause that
+// holds is [authz.NotAllowed]. Clauses are alternatives; within a clause every
+// key must hold; within a key one value is enough. A key that is present with
+// an empty list holds for nobody, so a list that a generator left empty never
+// admits all.
+//
+// Words belong to the source that said them. A clause names the sources it is
+// about (from), or its rule admits one source only: a group, a subject or an
+// e-mail address of one source never satisfies a clause meant for another.
+//
+// In groups, emails and subjects '*' stands for any bytes within a segment,
+// segments being what '/' separates. Groups and subjects distinguish case;
+// e-mail addresses and domains do not, in ASCII. An address counts only if its
+// source says that it is verified, or is configured as trusted for e-mail, and
+// if it holds exactly one '@'.
+//
+// Groups that a source could not list completely are unknown: the first clause
+// reached that reads them denies with [authz.GroupsUnknown].
+//
+// # Invariants and bounds
+//
+//   - A [Policy] is immutable and safe for concurrent use. Match allocates only
+//     for a denial.
+//   - Matching one glob costs at most the product of its length and the path's.
+//   - At most 20000 rules, nested at most 8 deep; at most 10000 values in a
+//     list; globs and values of at most 1024 bytes.
+//   - Every rule that signs has an audience that no client chooses, and, if the
+//     issuer depends on the host, matches literal hosts only.
+package policy

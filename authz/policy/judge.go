@@ -1,0 +1,119 @@
+package policy
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"privyseal/authz"
+)
+
+// judge implements [authz.Judge] for one rule.
+type judge struct {
+	rule        string
+	sources     map[string]bool // the admitted; true: its e-mail addresses are trusted
+	deny, allow []clause
+}
+
+// Judge returns nil to allow. An identity of a source that the rule does not
+// admit is a fault, not a denial: authenticators are chosen by the rule.
+func (j *judge) Judge(_ context.Context, _ *authz.Request, id *authz.Identity) (authz.Extra, error) {
+	trusted, admitted := j.sources[id.Source]
+	if !admitted {
+		return authz.Extra{}, fmt.Errorf("rule %s does not admit source %q, which authenticated", j.rule, id.Source)
+	}
+	caller := caller{Identity: id}
+	if trusted || id.EmailVerified {
+		caller.email, caller.domain = address(id.Email)
+	}
+	refused, err := firstHolding(j.deny, &caller)
+	if err != nil {
+		return authz.Extra{}, err
+	}
+	if refused != nil {
+		return authz.Extra{}, &authz.Denial{Reason: authz.DeniedByRule, Detail: refused.detail}
+	}
+	admits, err := firstHolding(j.allow, &caller)
+	if err != nil {
+		return authz.Extra{}, err
+	}
+	if admits == nil {
+		return authz.Extra{}, &authz.Denial{Reason: authz.NotAllowed}
+	}
+	return authz.Extra{}, nil
+}
+
+func firstHolding(clauses []clause, who *caller) (*clause, error) {
+	for i := range clauses {
+		holds, err := clauses[i].holds(who)
+		if err != nil {
+			return nil, err
+		}
+		if holds {
+			return &clauses[i], nil
+		}
+	}
+	return nil, nil
+}
+
+// caller is an identity and the address that rules may believe, in lower case;
+// "" when there is none.
+type caller struct {
+	*authz.Identity
+	email, domain string
+}
+
+// clause is a compiled [Clause]. Nil lists are absent keys.
+type clause struct {
+	from     []string
+	groups   []string
+	emails   []string
+	domains  []string
+	subjects []string
+	detail   string
+}
+
+// holds reports whether the clause holds for a caller. Identities of other
+// sources are none of its business, whatever they say.
+func (c *clause) holds(who *caller) (bool, error) {
+	if !slices.Contains(c.from, who.Source) {
+		return false, nil
+	}
+	if c.groups != nil && who.GroupsUnknown {
+		return false, &authz.Denial{Reason: authz.GroupsUnknown, Detail: "a clause of the rule reads groups"}
+	}
+	return (c.groups == nil || slices.ContainsFunc(who.Groups, func(group string) bool { return anyFits(c.groups, group) })) &&
+		(c.emails == nil || anyFits(c.emails, who.email)) &&
+		(c.domains == nil || slices.Contains(c.domains, who.domain)) &&
+		(c.subjects == nil || anyFits(c.subjects, who.Subject)), nil
+}
+
+// anyFits never holds for the empty value: "*" means anything that was said.
+func anyFits(patterns []string, s string) bool {
+	return s != "" && slices.ContainsFunc(patterns, func(pattern string) bool { return wildcard(pattern, s) })
+}
+
+// address returns an e-mail address and its domain in lower case, or nothing if
+// it does not hold exactly one '@' with text on both sides: of two, programs
+// disagree about which one begins the domain.
+func address(email string) (whole, domain string) {
+	local, domain, found := strings.Cut(email, "@")
+	if !found || local == "" || domain == "" || strings.Contains(domain, "@") {
+		return "", ""
+	}
+	whole = lowerASCII(email)
+	return whole, whole[len(local)+1:]
+}
+
+// lowerASCII leaves other letters alone: Unicode folds the Kelvin sign into
+// 'k', which would make two addresses one.
+func lowerASCII(s string) string {
+	lower := []byte(s)
+	for i, c := range lower {
+		if 'A' <= c && c <= 'Z' {
+			lower[i] = c | 0x20
+		}
+	}
+	return string(lower)
+}

@@ -1,0 +1,143 @@
+package policy
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// match compiles a rule's own match into n and narrows the scope by it. What no
+// request can fit together with the rules around is a mistake.
+func (c *compiler) match(path string, m *Match, n *node, s *scope) {
+	c.matchHosts(path+".hosts", m.Hosts, n, s)
+	c.matchPaths(path+".paths", m.Paths, n, s)
+	c.matchMethods(path+".methods", m.Methods, n, s)
+	c.matchExtensions(path+".context_extensions", m.Extensions, n, s)
+	if n.paths != nil && slices.Equal(n.methods, []string{"CONNECT"}) {
+		c.wrongf(path+".paths", "stands beside the one method CONNECT, which has no path: no request could fit")
+	}
+}
+
+func (c *compiler) matchHosts(path string, hosts []string, n *node, s *scope) {
+	if hosts == nil {
+		n.hosts.any = true
+		return
+	}
+	c.length(path, len(hosts))
+	n.hosts.literals = make(map[string]bool, len(hosts))
+	for i, text := range hosts {
+		at := fmt.Sprintf("%s[%d]", path, i)
+		name, err := n.hosts.add(text)
+		c.wrong(at, err)
+		if name != "" && !s.fitsHost(name) {
+			c.wrongf(at, "is not among the hosts of the rule around it: no request could fit")
+		}
+	}
+	switch {
+	case !n.hosts.open():
+		s.literals = slices.AppendSeq([]string{}, maps.Keys(n.hosts.literals)) // never nil
+	case s.literals != nil:
+		s.literals = slices.DeleteFunc(slices.Clone(s.literals), func(host string) bool { return !n.hosts.fits(host) })
+		if len(s.literals) == 0 {
+			c.wrongf(path, "fits none of the hosts of the rule around it: no request could fit")
+		}
+	}
+	s.around = append(slices.Clip(s.around), n.hosts)
+	s.hostText = hosts
+}
+
+// fitsHost reports whether all rules around fit a host.
+func (s *scope) fitsHost(host string) bool {
+	return !slices.ContainsFunc(s.around, func(hosts hostSet) bool { return !hosts.fits(host) })
+}
+
+func (c *compiler) matchPaths(path string, paths []string, n *node, s *scope) {
+	if paths == nil {
+		return
+	}
+	c.length(path, len(paths))
+	n.paths = make([]pathGlob, 0, len(paths))
+	for i, text := range paths {
+		glob, err := compilePath(text)
+		if err != nil {
+			c.wrong(fmt.Sprintf("%s[%d]", path, i), err)
+			continue
+		}
+		n.paths = append(n.paths, glob)
+	}
+	s.pathText = paths
+}
+
+// matchMethods also inherits: a rule within one that lists CONNECT fits it.
+func (c *compiler) matchMethods(path string, methods []string, n *node, s *scope) {
+	if methods != nil {
+		c.length(path, len(methods))
+		for i, method := range methods {
+			at := fmt.Sprintf("%s[%d]", path, i)
+			if err := validMethod(method); err != nil {
+				c.wrong(at, err)
+			} else if s.depth > 1 && !(&node{methods: s.methods}).fitsMethod(method) {
+				c.wrongf(at, "%s is not among the methods of the rule around it: no request could fit", method)
+			}
+		}
+		s.methods = slices.Clone(methods)
+	}
+	n.methods = s.methods
+}
+
+func (c *compiler) matchExtensions(path string, extensions map[string]string, n *node, s *scope) {
+	if extensions == nil {
+		return
+	}
+	c.length(path, len(extensions))
+	for _, key := range slices.Sorted(maps.Keys(extensions)) {
+		at, value := path+"."+key, extensions[key]
+		switch {
+		case key == "":
+			c.wrongf(path, "has an empty key")
+		case value == "":
+			c.wrongf(at, "is empty: requests of routes without this extension would fit")
+		case len(key) > maxValue || len(value) > maxValue:
+			c.wrongf(path, "has a key or value longer than %d bytes", maxValue)
+		}
+		n.requires = append(n.requires, extension{key, value})
+	}
+	s.requires = append(slices.Clip(s.requires), n.requires...)
+}
+
+// length bounds a list of a match.
+func (c *compiler) length(path string, n int) {
+	switch {
+	case n == 0:
+		c.wrongf(path, "is empty: no request could fit; leave it out to fit any")
+	case n > maxValues:
+		c.wrongf(path, "has %d entries, over %d", n, maxValues)
+	}
+}
+
+// maxPattern bounds what every record of a rule repeats.
+const maxPattern = 200
+
+// pattern writes the match in one line, innermost keys first to be seen:
+// "orders.example.com /v1/** GET,POST".
+func (s *scope) pattern() string {
+	parts := []string{"*"}
+	if s.hostText != nil {
+		parts[0] = strings.Join(s.hostText, ",")
+	}
+	if s.pathText != nil {
+		parts = append(parts, strings.Join(s.pathText, ","))
+	}
+	if s.methods != nil {
+		parts = append(parts, strings.Join(s.methods, ","))
+	}
+	for _, e := range s.requires {
+		parts = append(parts, e.key+"="+e.value)
+	}
+	line := strings.Join(parts, " ")
+	if len(line) > maxPattern {
+		line = strings.ToValidUTF8(line[:maxPattern-3], "") + "..."
+	}
+	return line
+}

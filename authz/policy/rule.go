@@ -1,0 +1,127 @@
+package policy
+
+import (
+	"time"
+
+	"privyseal/authz"
+)
+
+// Rule is one entry of `rules:`. It holds either rules, or what decides a
+// request: public, or allow with or without deny.
+type Rule struct {
+	// Name appears in records and metrics. Required, unique among all rules,
+	// [a-z0-9][a-z0-9._-]{0,63}.
+	Name string `yaml:"name"`
+	// Match says which requests the rule owns. Default: all but CONNECT.
+	Match Match `yaml:"match"`
+
+	// Audience is the assertion's aud, 1 to 256 visible ASCII characters.
+	// Default: the audience of the rule around this one; else the request's
+	// host, for which the rule must match literal hosts only.
+	Audience string `yaml:"audience"`
+	// AudienceFrom may be "context": the audience is the context extension
+	// "audience" that Envoy's route sets, and a request without it is denied.
+	AudienceFrom string `yaml:"audience_from"`
+	// Authenticate names the identity sources the rule admits, in the order in
+	// which they are asked. Default: those of the rule around this one; else
+	// all.
+	Authenticate []string `yaml:"authenticate"`
+	// Public lets everybody through, without identity and without assertion.
+	Public bool `yaml:"public"`
+	// Explain is shown to the person who is refused, at most 1024 bytes.
+	// Default: that of the rule around this one.
+	Explain string `yaml:"explain"`
+	// TTL is how long the assertion is valid, 15s to 10m in whole seconds.
+	// Default: that of the rule around this one, else assertion.ttl.
+	TTL time.Duration `yaml:"ttl"`
+
+	// Deny refuses callers for whom one of its clauses holds, whatever Allow
+	// says.
+	Deny Clauses `yaml:"deny"`
+	// Allow admits callers for whom one of its clauses holds. Required unless
+	// the rule is public or holds rules; an empty list admits nobody.
+	Allow Clauses `yaml:"allow"`
+
+	// Rules divide what this rule matches. They inherit match (each must fit
+	// as well as the rule around it), audience, authenticate, ttl and explain.
+	Rules []Rule `yaml:"rules"`
+}
+
+// Match says which requests a rule owns: those that fit every key. An absent
+// key fits all requests; an empty list is a mistake.
+type Match struct {
+	// Hosts are literal hosts, without port; "*.example.com" for one or more
+	// labels below example.com; "*" for any. Default: any.
+	Hosts []string `yaml:"hosts"`
+	// Paths are globs on the decoded path: '*' within one segment, "**" as any
+	// number of segments. Default: any.
+	Paths []string `yaml:"paths"`
+	// Methods are upper-case method names. Default: any but CONNECT, which
+	// has no path and fits only where it is listed and no paths are.
+	Methods []string `yaml:"methods"`
+	// Extensions are context extensions that Envoy's route must set to exactly
+	// these values.
+	Extensions map[string]string `yaml:"context_extensions"`
+}
+
+// Clauses are alternatives: one that holds is enough. The configuration may
+// write one clause in place of a list of one.
+type Clauses []Clause
+
+// Clause holds for a caller if each of its keys does. Nil lists are absent
+// keys; a list that is present and empty holds for nobody.
+type Clause struct {
+	// From names the sources the clause is about. Required where the rule
+	// admits several; default: the only one. Alone it holds for every caller
+	// of these sources.
+	From []string `yaml:"from"`
+	// Groups holds for members of any of these; '*' within a segment.
+	Groups []string `yaml:"groups"`
+	// Emails holds for any of these addresses, verified, in any case; '*'
+	// within a segment.
+	Emails []string `yaml:"emails"`
+	// Domains holds for verified addresses in exactly these domains.
+	Domains []string `yaml:"domains"`
+	// Subjects holds for any of these subjects of the source; '*' within a
+	// segment.
+	Subjects []string `yaml:"subjects"`
+	// Authenticated holds for every caller that the rule's sources know.
+	Authenticated bool `yaml:"authenticated"`
+	// When is an expression. Not supported by this version.
+	When string `yaml:"when"`
+	// Detail is told to the caller whom a deny clause refuses, at most 256
+	// bytes. Deny clauses only.
+	Detail string `yaml:"detail"`
+}
+
+// Source is what rules need to know of an identity source.
+type Source struct {
+	Name       string
+	Primary    bool // its subjects are not qualified by its name; at most one source
+	TrustEmail bool // its addresses count without being marked as verified
+}
+
+// Env is the configuration around the rules.
+type Env struct {
+	Sources []Source
+	// Authenticators returns what authenticates for the named sources, in
+	// order. It is asked once for each rule that signs. Nil leaves
+	// [authz.Rule.Authenticate] empty, for tools that match and judge only.
+	Authenticators func(names []string) []authz.Authenticator
+	// Issuer decides whether rules that sign need literal hosts. The zero value
+	// is "host".
+	Issuer authz.Issuer
+	// TTL is the life of assertions where no rule says otherwise; its owner
+	// validates it. The zero value is [authz.DefaultTTL].
+	TTL time.Duration
+}
+
+// Bounds of a policy.
+const (
+	maxRules   = 20000
+	maxDepth   = 8
+	maxValues  = 10000 // entries of one list
+	maxValue   = 1024  // bytes of one entry
+	maxExplain = 1024  // bytes
+	maxDetail  = 256   // bytes
+)

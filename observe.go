@@ -1,0 +1,192 @@
+package privyseal
+
+import (
+	"context"
+	"log/slog"
+	"runtime"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"privyseal/authz"
+	"privyseal/keys"
+)
+
+// metrics are the figures of a service. No label holds anything that a caller
+// chooses.
+type metrics struct {
+	registry      *prometheus.Registry
+	checks        *prometheus.CounterVec
+	duration      *prometheus.HistogramVec
+	groupsDropped prometheus.Counter
+	reloadOK      prometheus.Gauge
+	reloadTime    prometheus.Gauge
+}
+
+func newMetrics(s *Service) *metrics {
+	m := &metrics{
+		registry: prometheus.NewRegistry(),
+		checks: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "privyseal_checks_total", Help: "Checks answered, by outcome and reason.",
+		}, []string{"outcome", "reason"}),
+		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "privyseal_check_duration_seconds", Help: "Time from a check's arrival to its decision.",
+			Buckets: []float64{10e-6, 25e-6, 50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 50e-3, 100e-3, 250e-3, 1},
+		}, []string{"outcome"}),
+		groupsDropped: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "privyseal_assertions_without_groups_total", Help: "Assertions sent without groups because they were over max_bytes.",
+		}),
+		reloadOK: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "privyseal_config_last_reload_successful", Help: "1 if the last reload was applied, 0 if the state before it is in force.",
+		}),
+		reloadTime: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "privyseal_config_last_reload_success_timestamp_seconds", Help: "When the configuration in force was loaded.",
+		}),
+	}
+	m.reloaded(nil, s.options.Now())
+	build := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "privyseal_build_info", Help: "1, with the version.",
+		ConstLabels: prometheus.Labels{"version": Version(), "go_version": runtime.Version()},
+	})
+	build.Set(1)
+	m.registry.MustRegister(m.checks, m.duration, m.groupsDropped, m.reloadOK, m.reloadTime, build, keyMetrics{s},
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return m
+}
+
+func (m *metrics) reloaded(err error, now time.Time) {
+	if err != nil {
+		m.reloadOK.Set(0)
+		return
+	}
+	m.reloadOK.Set(1)
+	m.reloadTime.Set(float64(now.Unix()))
+}
+
+// observe keeps one decision: a line in the log, a count, a duration.
+func (s *Service) observe(rec *authz.Record) {
+	s.metrics.checks.WithLabelValues(string(rec.Outcome), string(rec.Reason)).Inc()
+	s.metrics.duration.WithLabelValues(string(rec.Outcome)).Observe(rec.Took.Seconds())
+	if rec.GroupsDropped > 0 {
+		s.metrics.groupsDropped.Inc()
+	}
+	s.options.Decisions.LogAttrs(context.Background(), level(rec), "decision", attributes(rec)...)
+}
+
+func level(rec *authz.Record) slog.Level {
+	switch {
+	case rec.Status >= 500:
+		return slog.LevelError
+	case rec.GroupsDropped > 0:
+		return slog.LevelWarn
+	}
+	return slog.LevelInfo
+}
+
+// attributes are the fields of a decision's log line. Empty ones are left out.
+func attributes(rec *authz.Record) []slog.Attr {
+	list := make([]slog.Attr, 0, 24)
+	text := func(name, value string) {
+		if value != "" {
+			list = append(list, slog.String(name, value))
+		}
+	}
+	text("decision_id", rec.ID)
+	text("outcome", string(rec.Outcome))
+	text("reason", string(rec.Reason))
+	text("detail", rec.Detail)
+	text("cause", rec.Cause)
+	if rec.Status != 0 {
+		list = append(list, slog.Int("status", rec.Status))
+	}
+	text("rule", rec.Rule)
+	text("pattern", rec.Pattern)
+	text("method", rec.Method)
+	text("host", rec.Host)
+	if rec.Client.IsValid() {
+		list = append(list, slog.String("client", rec.Client.String()))
+	}
+	text("request_id", rec.Request)
+	text("source", rec.Source)
+	text("issuer", rec.Issuer)
+	text("subject", rec.Subject)
+	text("audience", rec.Audience)
+	text("kid", rec.KeyID)
+	text("jti", rec.JWTID)
+	if rec.Bytes != 0 {
+		list = append(list, slog.Int("bytes", rec.Bytes), slog.Time("expires", rec.Expires.UTC()))
+	}
+	if rec.GroupsDropped != 0 {
+		list = append(list, slog.Int("groups_dropped", rec.GroupsDropped))
+	}
+	micros := func(name string, d time.Duration) {
+		if d != 0 {
+			list = append(list, slog.Int64(name, d.Microseconds()))
+		}
+	}
+	micros("took_us", rec.Took)
+	micros("authenticate_us", rec.Authenticating)
+	micros("judge_us", rec.Judging)
+	micros("sign_us", rec.Signing)
+	return list
+}
+
+// keyMetrics collects the state of keys when it is asked for.
+type keyMetrics struct{ *Service }
+
+var (
+	keyInfo = prometheus.NewDesc("privyseal_signing_key_info",
+		"1 for each published or signing key.", []string{"kid", "alg", "state", "ephemeral"}, nil)
+	jwksInfo = prometheus.NewDesc("privyseal_jwks_info",
+		"1, with the digest of the published key set: replicas must agree.", []string{"sha256"}, nil)
+	keyTooNew = prometheus.NewDesc("privyseal_signing_key_missing_publication_seconds",
+		"How long the signing key should still have been published before it signed.", nil, nil)
+	issuerKeys = prometheus.NewDesc("privyseal_issuer_keys",
+		"Usable keys of a token source.", []string{"source"}, nil)
+	issuerAge = prometheus.NewDesc("privyseal_issuer_keys_fetched_timestamp_seconds",
+		"When the keys of a token source were last fetched; 0 is never.", []string{"source"}, nil)
+)
+
+// Describe implements [prometheus.Collector].
+func (keyMetrics) Describe(c chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{keyInfo, jwksInfo, keyTooNew, issuerKeys, issuerAge} {
+		c <- d
+	}
+}
+
+// Collect implements [prometheus.Collector].
+func (m keyMetrics) Collect(c chan<- prometheus.Metric) {
+	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
+		c <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
+	status := m.ring.Status()
+	for _, key := range status.Keys {
+		gauge(keyInfo, 1, key.KeyID, key.Algorithm, string(key.State), ephemeral(status))
+	}
+	gauge(jwksInfo, 1, status.JWKSDigest)
+	gauge(keyTooNew, status.MissingPublication.Seconds())
+	snap := m.acquire()
+	defer snap.release()
+	seen := map[string]bool{}
+	for _, source := range snap.sources {
+		if seen[source.source] {
+			continue
+		}
+		seen[source.source] = true
+		set := source.Status()
+		fetched := 0.0
+		if !set.LastSuccess.IsZero() {
+			fetched = float64(set.LastSuccess.Unix())
+		}
+		gauge(issuerKeys, float64(set.Keys), source.source)
+		gauge(issuerAge, fetched, source.source)
+	}
+}
+
+func ephemeral(s keys.Status) string {
+	if s.Ephemeral {
+		return "true"
+	}
+	return "false"
+}

@@ -1,0 +1,178 @@
+package privyseal
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/health"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+
+	"privyseal/envoy"
+)
+
+// stopWithin bounds how long requests in flight may keep a stopping service.
+const stopWithin = 10 * time.Second
+
+// Run listens on every configured address before it serves any, serves until
+// ctx ends, and then drains: health says NOT_SERVING, checks are answered for
+// the drain time, and connections are closed. A listener that ends before ctx
+// does ends Run with an error, so that no half of a service lives on.
+func (s *Service) Run(ctx context.Context) error {
+	defer s.Close()
+	sockets, err := s.open()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+
+	var running sync.WaitGroup
+	serve := func(name string, f func() error) {
+		running.Go(func() {
+			if err := f(); err != nil {
+				cancel(fmt.Errorf("%s listener ended: %w", name, err))
+			}
+		})
+	}
+	checks, healths := s.grpcServer()
+	serve("grpc", func() error { return checks.Serve(sockets.grpc) })
+	public := httpServer(s.public())
+	serve("http", func() error { return closedIsFine(public.Serve(sockets.http)) })
+	admin := httpServer(s.admin())
+	if sockets.admin != nil {
+		serve("admin", func() error { return closedIsFine(admin.Serve(sockets.admin)) })
+	}
+	watching, stopWatching := context.WithCancel(ctx)
+	running.Go(func() { s.watch(watching) })
+	healths.Resume()
+	s.announce(sockets)
+
+	<-ctx.Done()
+	s.log.Info("draining", "for", s.options.Drain.String())
+	healths.Shutdown()
+	stopWatching()
+	if context.Cause(ctx) == context.Canceled {
+		time.Sleep(s.options.Drain)
+	}
+	stop(checks, public, admin)
+	running.Wait()
+	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
+		return cause
+	}
+	return nil
+}
+
+// sockets are open before anything is announced.
+type sockets struct{ grpc, http, admin net.Listener }
+
+func (s *Service) open() (opened sockets, err error) {
+	config, current := s.Config().Listen, s.current.Load().tls
+	var all []net.Listener
+	defer func() {
+		if err != nil {
+			for _, socket := range all {
+				socket.Close()
+			}
+		}
+	}()
+	for _, l := range []struct {
+		name   string
+		listen Listener
+		tls    *tls.Config
+		socket *net.Listener
+		pick   func() *tls.Config
+	}{
+		{"grpc", config.GRPC, nil, &opened.grpc, nil}, // gRPC does its own TLS
+		{"http", config.HTTP, current.http, &opened.http, func() *tls.Config { return s.current.Load().tls.http }},
+		{"admin", config.Admin, current.admin, &opened.admin, func() *tls.Config { return s.current.Load().tls.admin }},
+	} {
+		if l.listen.Address == "" {
+			continue
+		}
+		socket, err := listen(l.listen)
+		if err != nil {
+			return opened, fmt.Errorf("listen.%s: %w", l.name, err)
+		}
+		if l.tls != nil {
+			socket = tls.NewListener(socket, currentTLS(l.pick, l.tls.NextProtos...))
+		}
+		*l.socket, all = socket, append(all, socket)
+	}
+	return opened, nil
+}
+
+func (s *Service) grpcServer() (*grpc.Server, *health.Server) {
+	options := envoy.GRPCOptions()
+	if s.current.Load().tls.grpc != nil {
+		pick := func() *tls.Config { return s.current.Load().tls.grpc }
+		options = append(options, grpc.Creds(credentials.NewTLS(currentTLS(pick, "h2"))))
+	}
+	server, healths := grpc.NewServer(options...), health.NewServer()
+	envoy.NewServer(s, s.observe).Register(server)
+	healths.SetServingStatus(envoy.ServiceName, healthpb.HealthCheckResponse_SERVING)
+	healthpb.RegisterHealthServer(server, healths)
+	return server, healths
+}
+
+// httpServer bounds what a client may take of the service: time to send a
+// request, size of its headers, time to read the answer.
+func httpServer(handler http.Handler) *http.Server {
+	return &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       10 * time.Second,
+		WriteTimeout:      10 * time.Second,
+		IdleTimeout:       time.Minute,
+		MaxHeaderBytes:    8 << 10,
+	}
+}
+
+func closedIsFine(err error) error {
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return err
+}
+
+// stop ends the servers gracefully, and by force when time is up.
+func stop(checks *grpc.Server, others ...*http.Server) {
+	ctx, cancel := context.WithTimeout(context.Background(), stopWithin)
+	defer cancel()
+	var stopping sync.WaitGroup
+	stopping.Go(func() {
+		done := make(chan struct{})
+		go func() { checks.GracefulStop(); close(done) }()
+		select {
+		case <-done:
+		case <-ctx.Done():
+			checks.Stop()
+		}
+	})
+	for _, server := range others {
+		stopping.Go(func() {
+			if server.Shutdown(ctx) != nil {
+				server.Close()
+			}
+		})
+	}
+	stopping.Wait()
+}
+
+func (s *Service) announce(opened sockets) {
+	attributes := []any{"grpc", opened.grpc.Addr().String(), "rules", len(s.current.Load().policy.Rules()), "signing_kid", s.ring.KeyID()}
+	if opened.http != nil {
+		attributes = append(attributes, "http", opened.http.Addr().String())
+	}
+	if opened.admin != nil {
+		attributes = append(attributes, "admin", opened.admin.Addr().String())
+	}
+	s.log.Info("ready", attributes...)
+}

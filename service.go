@@ -1,0 +1,187 @@
+package privyseal
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"privyseal/authz"
+	"privyseal/keys"
+)
+
+// ServiceOptions are what a Service is made of beside its configuration.
+type ServiceOptions struct {
+	// Load says where the configuration comes from; a reload reads it again.
+	Load LoadOptions
+	// Log receives what happens to the service. Default: discarded.
+	Log *slog.Logger
+	// Decisions receives one record for each check. Default: discarded.
+	Decisions *slog.Logger
+	// Drain is how long the service keeps answering after it said NOT_SERVING,
+	// so that Envoy's health check sees it before the connections close.
+	// Default 5s.
+	Drain time.Duration
+	Now   func() time.Time // default time.Now
+	Rand  io.Reader        // default crypto/rand.Reader
+}
+
+// Service decides about requests with the current snapshot and reloads it. It
+// is an [envoy.Authorizer].
+type Service struct {
+	options ServiceOptions
+	log     *slog.Logger
+	ring    *keys.Ring
+	metrics *metrics
+	keySets keySets
+
+	current atomic.Pointer[snapshot] // never nil after New
+
+	reloading sync.Mutex // one reload at a time; guards what follows
+	files     files      // as the current snapshot read them
+	failed    string     // the last reload's mistake; "" if it succeeded
+	failure   atomic.Pointer[string]
+}
+
+// New loads the configuration and everything it names, and returns a service
+// that is ready to [Service.Run], or every mistake at once. Issuers of tokens
+// need not be reachable.
+func New(o ServiceOptions) (*Service, error) {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Rand == nil {
+		o.Rand = rand.Reader
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Decisions == nil {
+		o.Decisions = slog.New(slog.DiscardHandler)
+	}
+	if o.Drain == 0 {
+		o.Drain = 5 * time.Second
+	}
+	s := &Service{options: o, log: o.Log}
+	s.ring = keys.NewRing(keys.RingOptions{Now: o.Now, Rand: o.Rand, Logger: o.Log})
+	s.metrics = newMetrics(s)
+	s.keySets.log, s.keySets.now = o.Log, o.Now
+	if err := s.load(); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// Config returns the configuration in force. It is not to be changed.
+func (s *Service) Config() *Config { return s.current.Load().config }
+
+// Close lets go of what the service holds. It is for services that are not
+// [Service.Run]; Run closes by itself.
+func (s *Service) Close() {
+	if snap := s.current.Load(); snap != nil {
+		snap.release()
+	}
+}
+
+// Authorize decides with the current snapshot.
+func (s *Service) Authorize(ctx context.Context, r *authz.Request) authz.Decision {
+	snap := s.acquire()
+	defer snap.release()
+	return snap.authorizer.Authorize(ctx, r)
+}
+
+// Refuse makes the decision for a request that cannot be read.
+func (s *Service) Refuse(ctx context.Context, r *authz.Request, d *authz.Denial) authz.Decision {
+	snap := s.acquire()
+	defer snap.release()
+	return snap.authorizer.Refuse(ctx, r, d)
+}
+
+// acquire returns the current snapshot and keeps it open until it is released.
+func (s *Service) acquire() *snapshot {
+	for {
+		if snap := s.current.Load(); snap.acquire() {
+			return snap
+		}
+	}
+}
+
+// Reload reads the configuration and all files it names again. If anything is
+// wrong the old state stays in force, whole, and the error says what.
+func (s *Service) Reload() error {
+	s.reloading.Lock()
+	defer s.reloading.Unlock()
+	return s.reload()
+}
+
+func (s *Service) reload() error {
+	err := s.load()
+	s.metrics.reloaded(err, s.options.Now())
+	if err == nil {
+		s.failed = ""
+		s.failure.Store(nil)
+		return nil
+	}
+	text := err.Error()
+	if text != s.failed {
+		s.log.Error("reload failed; the old configuration stays in force", "error", text)
+	}
+	s.failed = text
+	s.failure.Store(&text)
+	return err
+}
+
+// load builds a snapshot from what the files hold now, and makes it current.
+func (s *Service) load() error {
+	read := newFiles(s.options.Load.ReadFile)
+	options := s.options.Load
+	options.ReadFile = read.file
+	config, err := Load(options)
+	if err != nil {
+		return err
+	}
+	old := s.current.Load()
+	if old != nil && !sameListeners(old.config, config) {
+		return errors.New("listen and insecure_grpc cannot change while the service runs: restart it")
+	}
+	next, err := s.build(config, read, old)
+	if err != nil {
+		return config.Problems(err)
+	}
+	if err := read.unchanged(); err != nil {
+		next.release()
+		return err
+	}
+	if err := s.useKeys(next); err != nil {
+		next.release()
+		return err
+	}
+	s.current.Store(next)
+	s.files = *read
+	if old != nil {
+		old.release()
+		s.log.Info("configuration reloaded", "rules", len(next.policy.Rules()), "signing_kid", s.ring.KeyID())
+	}
+	return nil
+}
+
+// useKeys gives the ring the keys of a snapshot that is otherwise complete.
+func (s *Service) useKeys(next *snapshot) error {
+	if next.keys == nil {
+		return s.ring.UseEphemeral()
+	}
+	err := s.ring.Use(next.keys, keys.Rotation{
+		PublishBefore: next.config.PublishBefore,
+		HoldNew:       next.config.HoldNewKey,
+		MaxTTL:        next.policy.MaxTTL(),
+	})
+	if err != nil {
+		return fmt.Errorf("signing keys: %w", err)
+	}
+	return nil
+}
