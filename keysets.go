@@ -15,8 +15,9 @@ import (
 // snapshots, so that a reload during an issuer's outage loses no key, and closed
 // when the last snapshot that uses them is done.
 type keySets struct {
-	log *slog.Logger
-	now func() time.Time
+	log     *slog.Logger
+	now     func() time.Time
+	offline bool // nothing is fetched, and nothing can be verified
 
 	mu     sync.Mutex // guards byWhat and every users count
 	byWhat map[string]*sharedKeySet
@@ -65,6 +66,8 @@ func (k *keySets) open(source credential.JWT, content []byte) (*verify.KeySet, e
 	switch {
 	case source.JWKSFile != "":
 		return verify.Static(content, source.Algorithms...)
+	case k.offline:
+		return nil, nil
 	case source.JWKSURL != "":
 		return verify.Remote(source.JWKSURL, options), nil
 	}
@@ -77,7 +80,9 @@ func (k *keySets) release(list []*sharedKeySet) {
 	for _, shared := range list {
 		if shared.users--; shared.users == 0 {
 			delete(k.byWhat, shared.what)
-			go shared.Close() // waits for a fetch in flight
+			if shared.KeySet != nil {
+				go shared.Close() // waits for a fetch in flight
+			}
 		}
 	}
 }

@@ -37,6 +37,12 @@ type LoadOptions struct {
 // [Diagnostics]; other errors say that the file cannot be read, and wrap the
 // reason. Files that options name are not read here.
 func Load(o LoadOptions) (*Config, error) {
+	return loadChecked(o, func(*Config) error { return nil })
+}
+
+// loadChecked is Load with a further check, of what the parts make of their
+// options. It is asked also when mistakes are known, so that all are reported.
+func loadChecked(o LoadOptions, check func(*Config) error) (*Config, error) {
 	if o.ReadFile == nil {
 		o.ReadFile = readRegular
 	}
@@ -62,12 +68,12 @@ func Load(o LoadOptions) (*Config, error) {
 	if d.root == nil {
 		return nil, d.annotated(wrong)
 	}
-	return d.load(o, wrong)
+	return d.load(o, check, wrong)
 }
 
 // load completes a configuration from a document of which it is known what was
 // wrong so far.
-func (d *document) load(o LoadOptions, wrong Diagnostics) (*Config, error) {
+func (d *document) load(o LoadOptions, check func(*Config) error, wrong Diagnostics) (*Config, error) {
 	env := newEnvironment(o.Environ)
 	e := expander{document: d, lookup: env.lookup, file: func(name string) ([]byte, error) {
 		name = resolved(o.Folder, name)
@@ -82,21 +88,21 @@ func (d *document) load(o LoadOptions, wrong Diagnostics) (*Config, error) {
 	dec.fields("", d.root, reflect.ValueOf(c).Elem())
 	wrong = append(wrong, dec.wrong...)
 
+	for _, name := range c.fileOptions() {
+		*name = resolved(o.Folder, *name)
+	}
+	if name := env["SIGNING_KEY_FILE"]; name != "" {
+		c.SigningKeyFile = name // relative to the working directory
+	}
 	c.origin = *d
 	known := len(wrong)
-	for _, p := range d.problems("", c.validate()) {
+	for _, p := range d.problems("", errors.Join(c.validate(), check(c))) {
 		if !slices.ContainsFunc(wrong[:known], func(k Diagnostic) bool { return sameOption(k.Path, p.Path) }) {
 			wrong = append(wrong, p)
 		}
 	}
 	if wrong != nil {
 		return nil, d.annotated(wrong)
-	}
-	for _, name := range c.fileOptions() {
-		*name = resolved(o.Folder, *name)
-	}
-	if name := env["SIGNING_KEY_FILE"]; name != "" {
-		c.SigningKeyFile = name // relative to the working directory
 	}
 	return c, nil
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"sync"
@@ -22,16 +23,16 @@ import (
 const stopWithin = 10 * time.Second
 
 // Run listens on every configured address before it serves any, serves until
-// ctx ends, and then drains: health says NOT_SERVING, checks are answered for
-// the drain time, and connections are closed. A listener that ends before ctx
-// does ends Run with an error, so that no half of a service lives on.
-func (s *Service) Run(ctx context.Context) error {
+// it is asked to end, by ctx, and then drains: health says NOT_SERVING, checks are answered for
+// the drain time, and connections are closed. A listener that ends
+// earlier ends Run with an error, so that no half of a service lives on.
+func (s *Service) Run(asked context.Context) error {
 	defer s.Close()
 	sockets, err := s.open()
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithCancelCause(ctx)
+	ctx, cancel := context.WithCancelCause(asked)
 	defer cancel(nil)
 
 	var running sync.WaitGroup
@@ -44,9 +45,9 @@ func (s *Service) Run(ctx context.Context) error {
 	}
 	checks, healths := s.grpcServer()
 	serve("grpc", func() error { return checks.Serve(sockets.grpc) })
-	public := httpServer(s.public())
+	public := s.httpServer(s.public())
 	serve("http", func() error { return closedIsFine(public.Serve(sockets.http)) })
-	admin := httpServer(s.admin())
+	admin := s.httpServer(s.admin())
 	if sockets.admin != nil {
 		serve("admin", func() error { return closedIsFine(admin.Serve(sockets.admin)) })
 	}
@@ -59,14 +60,14 @@ func (s *Service) Run(ctx context.Context) error {
 	s.log.Info("draining", "for", s.options.Drain.String())
 	healths.Shutdown()
 	stopWatching()
-	if context.Cause(ctx) == context.Canceled {
-		time.Sleep(s.options.Drain)
+	if asked.Err() == nil { // a listener ended: nothing is left to drain
+		stop(checks, public, admin)
+		running.Wait()
+		return context.Cause(ctx)
 	}
+	time.Sleep(s.options.Drain)
 	stop(checks, public, admin)
 	running.Wait()
-	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
-		return cause
-	}
 	return nil
 }
 
@@ -124,7 +125,7 @@ func (s *Service) grpcServer() (*grpc.Server, *health.Server) {
 
 // httpServer bounds what a client may take of the service: time to send a
 // request, size of its headers, time to read the answer.
-func httpServer(handler http.Handler) *http.Server {
+func (s *Service) httpServer(handler http.Handler) *http.Server {
 	return &http.Server{
 		Handler:           handler,
 		ReadHeaderTimeout: 5 * time.Second,
@@ -132,6 +133,7 @@ func httpServer(handler http.Handler) *http.Server {
 		WriteTimeout:      10 * time.Second,
 		IdleTimeout:       time.Minute,
 		MaxHeaderBytes:    8 << 10,
+		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
 }
 

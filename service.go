@@ -52,6 +52,15 @@ type Service struct {
 // that is ready to [Service.Run], or every mistake at once. Issuers of tokens
 // need not be reachable.
 func New(o ServiceOptions) (*Service, error) {
+	s := prepare(o)
+	if err := s.load(); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// prepare makes a service that has loaded nothing.
+func prepare(o ServiceOptions) *Service {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -71,10 +80,19 @@ func New(o ServiceOptions) (*Service, error) {
 	s.ring = keys.NewRing(keys.RingOptions{Now: o.Now, Rand: o.Rand, Logger: o.Log})
 	s.metrics = newMetrics(s)
 	s.keySets.log, s.keySets.now = o.Log, o.Now
+	return s
+}
+
+// Validate reports every mistake that would keep [New] from making a service of
+// a configuration. It reads the files that New reads, and asks no issuer.
+func Validate(o LoadOptions) error {
+	s := prepare(ServiceOptions{Load: o})
+	s.keySets.offline = true
 	if err := s.load(); err != nil {
-		return nil, err
+		return err
 	}
-	return s, nil
+	s.Close()
+	return nil
 }
 
 // Config returns the configuration in force. It is not to be changed.
@@ -141,24 +159,25 @@ func (s *Service) load() error {
 	read := newFiles(s.options.Load.ReadFile)
 	options := s.options.Load
 	options.ReadFile = read.file
-	config, err := Load(options)
-	if err != nil {
-		return err
-	}
 	old := s.current.Load()
-	if old != nil && !sameListeners(old.config, config) {
-		return errors.New("listen and insecure_grpc cannot change while the service runs: restart it")
-	}
-	next, err := s.build(config, read, old)
-	if err != nil {
-		return config.Problems(err)
-	}
-	if err := read.unchanged(); err != nil {
-		next.release()
+	var next *snapshot
+	config, err := loadChecked(options, func(config *Config) (err error) {
+		next, err = s.build(config, read, old)
 		return err
+	})
+	if err == nil && old != nil && !sameListeners(old.config, config) {
+		err = errors.New("listen and insecure_grpc cannot change while the service runs: restart it")
 	}
-	if err := s.useKeys(next); err != nil {
-		next.release()
+	if err == nil {
+		err = read.unchanged()
+	}
+	if err == nil {
+		err = s.useKeys(next)
+	}
+	if err != nil {
+		if next != nil {
+			next.release()
+		}
 		return err
 	}
 	s.current.Store(next)

@@ -3,10 +3,16 @@ package privyseal
 import (
 	"bytes"
 	"context"
+	"crypto/ecdsa"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
 	"io"
 	"log/slog"
+	"math/big"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -454,4 +460,80 @@ func (b *syncBuffer) String() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.b.String()
+}
+
+// TestAllMistakesAtOnce: those of the file and those that only the parts see.
+func TestAllMistakesAtOnce(t *testing.T) {
+	err := Validate(LoadOptions{Source: []byte(`version: 1
+isuer: host
+signing_key_file: /nowhere/keys.pem
+identity:
+  - jwt: {name: corp, issuer: http://idp.example, audiences: [api]}
+rules:
+  - {name: a, match: {hosts: [a.example]}, audience: a, authenticate: [crop], allow: {groups: [x]}}
+  - {name: b, match: {hosts: ["https://b"]}, audience: b}
+assertion: {claim_headers: {content-length: sub}}
+`)})
+	if err == nil {
+		t.Fatal("accepted")
+	}
+	for _, want := range []string{
+		"isuer", "/nowhere/keys.pem", "identity[0].jwt.issuer", "rules[0].authenticate[0]", "rules[1].match.hosts[0]",
+		"assertion.claim_headers",
+	} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("nothing about %s in:\n%v", want, err)
+		}
+	}
+}
+
+// TestPrivateKeysNeverLeave looks for the private scalar in everything the
+// service says.
+func TestPrivateKeysNeverLeave(t *testing.T) {
+	h := newHouse(t)
+	defer h.Close()
+	scalar := privateScalar(t, read(t, h.dir, "keys.pem"))
+	h.mustAllow("first")
+	var said bytes.Buffer
+	h.write("privyseal.yaml", strings.ReplaceAll(read(t, h.dir, "privyseal.yaml"), "signing_key_file: keys.pem",
+		"signing_key: "+base64.StdEncoding.EncodeToString([]byte(read(t, h.dir, "keys.pem")))))
+	if err := h.Reload(); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Config().Print(&said, true); err != nil {
+		t.Fatal(err)
+	}
+	h.write("privyseal.yaml", read(t, h.dir, "privyseal.yaml")+"signing_key_file: "+filepath.Join(h.dir, "keys.pem")+"\n")
+	fmt.Fprintln(&said, h.Reload())
+	for _, path := range []string{"/metrics", "/readyz?verbose"} {
+		said.WriteString(h.get(h.admin(), path).Body.String())
+	}
+	said.WriteString(h.get(h.public(), jwksPath).Body.String())
+	fmt.Fprintf(&said, "%v %+v %#v %s", h.Config(), h.ring.Status(), h.current.Load().keys, h.log)
+	for name, encoded := range map[string]string{
+		"hex": hex.EncodeToString(scalar), "HEX": strings.ToUpper(hex.EncodeToString(scalar)),
+		"base64": base64.RawStdEncoding.EncodeToString(scalar), "base64url": base64.RawURLEncoding.EncodeToString(scalar),
+		"decimal": new(big.Int).SetBytes(scalar).String(), "bytes": string(scalar), "PEM": read(t, h.dir, "keys.pem")[30:80],
+	} {
+		if strings.Contains(said.String(), encoded) {
+			t.Errorf("the private key was said in %s", name)
+		}
+	}
+	if !strings.Contains(said.String(), h.ring.KeyID()) {
+		t.Error("not even the kid was said: the test looks at nothing")
+	}
+}
+
+func privateScalar(t *testing.T, text string) []byte {
+	t.Helper()
+	block, _ := pem.Decode([]byte(text))
+	private, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	scalar, err := private.(*ecdsa.PrivateKey).Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return scalar
 }

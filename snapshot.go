@@ -75,26 +75,26 @@ func (s *Service) build(config *Config, read *files, old *snapshot) (_ *snapshot
 	if err != nil {
 		return nil, &authz.OptionError{Path: "issuer", Err: err}
 	}
-	parsed, keysErr := parseKeys(config, read)
-	next.keys = parsed
-	tls, tlsErr := loadTLS(config, read)
-	next.tls = tls
+	var keysErr, tlsErr, rulesErr, assertionErr error
+	next.keys, keysErr = parseKeys(config, read)
+	next.tls, tlsErr = loadTLS(config, read)
 	next.tokens = tokensFor(config, read, old)
-	credentials, credErr := s.credentials(next, read, issuer)
-	if credErr != nil {
-		return nil, errors.Join(keysErr, tlsErr, prefixed("identity", credErr))
+	credentials, identityErr := s.credentials(next, read, issuer)
+	if identityErr != nil {
+		credentials = &credential.Credentials{} // for the rules' mistakes
 	}
-	next.policy, err = policy.Compile(config.Rules, policy.Env{
-		Sources: policySources(credentials), Authenticators: credentials.For, Issuer: issuer, TTL: config.Assertion.TTL,
+	next.policy, rulesErr = policy.Compile(config.Rules, policy.Env{
+		Sources: describe(config.Identity), Authenticators: credentials.For, Issuer: issuer, TTL: config.Assertion.TTL,
 	})
-	if err := errors.Join(keysErr, tlsErr, prefixed("rules", err)); err != nil {
-		return nil, err
-	}
-	next.authorizer, err = authz.New(authz.Options{
+	next.authorizer, assertionErr = authz.New(authz.Options{
 		Policy: next.policy, Signer: s.ring, Issuer: issuer, Assertion: config.Assertion,
 		Reuse: authz.NewCache[authz.Signed](reuseCacheBytes), Now: s.options.Now, Rand: s.options.Rand,
 	})
-	return next, prefixed("assertion", err)
+	if err := errors.Join(keysErr, tlsErr, prefixed("identity", identityErr), prefixed("rules", rulesErr),
+		prefixed("assertion", assertionErr)); err != nil {
+		return nil, err
+	}
+	return next, nil
 }
 
 // credentials makes the identity sources. Their key sets outlive the snapshot.
@@ -122,10 +122,13 @@ func (s *Service) credentials(next *snapshot, read *files, issuer authz.Issuer) 
 	})
 }
 
-func policySources(c *credential.Credentials) []policy.Source {
-	var list []policy.Source
-	for _, source := range c.Sources() {
-		list = append(list, policy.Source{Name: source.Name, Primary: source.Primary, TrustEmail: source.TrustEmail})
+// describe says what rules must know of sources. It is also asked about sources
+// that are mistaken, so that the rules' mistakes are reported beside theirs.
+func describe(sources []credential.Source) []policy.Source {
+	list := make([]policy.Source, len(sources))
+	for i, source := range sources {
+		d := source.Describe()
+		list[i] = policy.Source{Name: d.Name, Primary: d.Primary, TrustEmail: d.TrustEmail}
 	}
 	return list
 }

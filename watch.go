@@ -17,9 +17,6 @@ import (
 // Kubernetes' symbolic links do alike.
 const pollEvery = 2 * time.Second
 
-// maxFileBytes bounds every file the service reads.
-const maxFileBytes = 1 << 20
-
 // files reads files and remembers what it saw, so that a state built from
 // several files is known to be of one moment.
 type files struct {
@@ -29,16 +26,13 @@ type files struct {
 
 func newFiles(read func(string) ([]byte, error)) *files {
 	if read == nil {
-		read = os.ReadFile
+		read = readRegular
 	}
 	return &files{read: read, seen: map[string][sha256.Size]byte{}}
 }
 
 func (f *files) file(path string) ([]byte, error) {
 	content, err := f.read(path)
-	if err == nil && len(content) > maxFileBytes {
-		err = fmt.Errorf("%s is larger than %d bytes", path, maxFileBytes)
-	}
 	if err != nil {
 		f.seen[path] = [sha256.Size]byte{}
 		return nil, err

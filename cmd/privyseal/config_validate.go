@@ -24,7 +24,7 @@ The exit status is 0 if serve would start, 1 if not.`,
 		}
 		reports := []report{}
 		for _, file := range files {
-			err := validate(file, environ)
+			err := privyseal.Validate(privyseal.LoadOptions{Path: file, Environ: environ})
 			reports = append(reports, reportOf(file, err))
 			switch {
 			case *output == "json":
@@ -47,16 +47,6 @@ The exit status is 0 if serve would start, 1 if not.`,
 		return nil
 	}
 	return c
-}
-
-// validate builds all that serve would, and serves nothing.
-func validate(file string, environ []string) error {
-	service, err := privyseal.New(privyseal.ServiceOptions{Load: privyseal.LoadOptions{Path: file, Environ: environ}})
-	if err != nil {
-		return err
-	}
-	service.Close()
-	return nil
 }
 
 // report is what is said about one file in JSON.

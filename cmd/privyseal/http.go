@@ -1,9 +1,15 @@
 package main
 
 import (
+	"context"
 	"errors"
+	"io"
 	"net/http"
 	"net/url"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
 )
 
 // directClient asks exactly the URL it is given: no proxy, no redirect. The
@@ -22,4 +28,34 @@ func withoutURL(err error) error {
 		return e.Err
 	}
 	return err
+}
+
+// fetchJWKS gets a key set, bounded in time and size.
+func fetchJWKS(c *cobra.Command, address string) ([]byte, error) {
+	const hint = "is this the URL of a key set, such as http://127.0.0.1:9080/.well-known/jwks.json?"
+	ctx, cancel := context.WithTimeout(c.Context(), 5*time.Second)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return nil, failed(wrongUsage, hint, "this is not a URL")
+	}
+	answer, err := directClient().Do(request)
+	if err != nil {
+		return nil, failed(unreachable, hint, "no answer from %s: %v", request.URL.Redacted(), withoutURL(err))
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(answer.Body, maxInput))
+	if err == nil && answer.StatusCode != http.StatusOK {
+		err = errors.New(answer.Status)
+	}
+	if err != nil {
+		return nil, failed(unreachable, hint, "no key set from %s: %v", request.URL.Redacted(), err)
+	}
+	return text, nil
+}
+
+// isURL tells the URL of a key set from the name of a file.
+func isURL(s string) bool {
+	u, err := url.Parse(s)
+	return err == nil && u.Host != "" && strings.HasPrefix(u.Scheme, "http")
 }

@@ -15,7 +15,7 @@ import (
 // starter is the configuration that init writes.
 //
 //go:embed privyseal.yaml
-var starter []byte
+var starter string
 
 func initCommand() *cobra.Command {
 	return &cobra.Command{
@@ -51,7 +51,7 @@ func initialize(c *cobra.Command, dir string) error {
 	if err := writeKey(c, key, keyFile); err != nil {
 		return err
 	}
-	if err := writeNew(config, starter, 0o644); err != nil {
+	if err := writeNew(config, []byte(starter), 0o644); err != nil {
 		return err
 	}
 	say(c, `wrote %s: who may call what; every line is explained

@@ -2,9 +2,12 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 
 	"github.com/spf13/cobra"
+
+	"privyseal/keys"
 )
 
 func keysInspectCommand() *cobra.Command {
@@ -56,4 +59,52 @@ func inspect(c *cobra.Command, args []string) ([]keyRow, error) {
 		return nil, err
 	}
 	return rowsOfSet(set), nil
+}
+
+// keyRow is one key as inspect shows it.
+type keyRow struct {
+	Position  int    `json:"position"`
+	Role      string `json:"role"`
+	Algorithm string `json:"alg"`
+	KeyID     string `json:"kid"`
+}
+
+// The roles of keys: the first private one signs, all are published.
+const (
+	signs     = "signs"
+	published = "published"
+)
+
+// rowsOfSet lists the keys of a signing key file.
+func rowsOfSet(set *keys.Set) []keyRow {
+	var rows []keyRow
+	for i, key := range set.Keys() {
+		role := published
+		if i == 0 {
+			role = signs
+		}
+		rows = append(rows, keyRow{i + 1, role, key.Algorithm(), key.KeyID()})
+	}
+	return rows
+}
+
+// rowsOfJWKS lists the keys of a JWK Set (RFC 7517 section 5) as it says them.
+func rowsOfJWKS(text []byte) ([]keyRow, error) {
+	var set struct {
+		Keys []struct {
+			Kid, Alg string
+			D        any // only private keys have it
+		}
+	}
+	if json.Unmarshal(text, &set) != nil || set.Keys == nil {
+		return nil, failed(no, "name a key set, or a file of PEM keys", "not a JWK Set: JSON without a list of keys")
+	}
+	rows := []keyRow{}
+	for i, key := range set.Keys {
+		if key.D != nil {
+			return nil, failed(no, "publish the output of `privyseal keys jwks` instead, and replace the key", "key %d of the set is a private key", i+1)
+		}
+		rows = append(rows, keyRow{i + 1, published, key.Alg, key.Kid})
+	}
+	return rows, nil
 }

@@ -12,7 +12,7 @@ func overrideFlags(c *cobra.Command) func() ([]string, error) {
 		{"grpc", "PRIVYSEAL_LISTEN_GRPC", "`address` for Envoy's questions, in place of listen.grpc"},
 		{"http", "PRIVYSEAL_LISTEN_HTTP", "`address` of the key set, in place of listen.http"},
 		{"admin", "PRIVYSEAL_LISTEN_ADMIN", "`address` of health and metrics, in place of listen.admin"},
-		{"log-level", "PRIVYSEAL_LOG_LEVEL", "`debug`, info, warn or error, in place of log.level"},
+		{"log-level", "PRIVYSEAL_LOG_LEVEL", "least `level` to log: debug, info, warn or error, in place of log.level"},
 	}
 	values := make([]*string, len(flags))
 	for i, f := range flags {

@@ -33,7 +33,7 @@ func TestScripts(t *testing.T) {
 		RequireUniqueNames:  true,
 		Setup:               chooseAddresses,
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"status":       status,
+			"status":       statusOf,
 			"eventually":   eventually,
 			"hangup":       hangup,
 			"reload":       reload,
@@ -48,6 +48,7 @@ func TestScripts(t *testing.T) {
 
 // chooseAddresses sets GRPC, HTTP and ADMIN to addresses nobody listens at.
 func chooseAddresses(env *testscript.Env) error {
+	env.Setenv("GORACE", "atexit_sleep_ms=0") // else each command takes a second more
 	for _, name := range []string{"GRPC", "HTTP", "ADMIN"} {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
@@ -60,7 +61,7 @@ func chooseAddresses(env *testscript.Env) error {
 }
 
 // status N COMMAND… demands an exit status.
-func status(ts *testscript.TestScript, neg bool, args []string) {
+func statusOf(ts *testscript.TestScript, neg bool, args []string) {
 	want, err := strconv.Atoi(args[0])
 	ts.Check(err)
 	if got := exitStatus(ts, args[1:]); got != want {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"os/signal"
 	"slices"
@@ -29,7 +30,7 @@ as JSON.`,
 	}
 	config := c.Flags().String("config", "", "the configuration `file`")
 	overrides := overrideFlags(c)
-	drain := c.Flags().Duration("drain", 5*time.Second, "how `long` to go on answering after a signal, for Envoy to notice")
+	drain := c.Flags().Duration("drain", 5*time.Second, "how long to go on answering after a signal, for Envoy to notice")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		if err := forbidDumps(); err != nil {
 			warn(c, "core dumps of this process, which hold private keys, cannot be switched off: %v", err)
@@ -54,16 +55,19 @@ as JSON.`,
 		level.Store(service)
 		ctx, stop := untilSignal(c.Context())
 		defer stop()
-		return service.Run(ctx)
+		err = service.Run(ctx)
+		if errors.Is(err, syscall.EADDRINUSE) {
+			return failed(no, "end what listens there, or listen elsewhere: --grpc, --http, --admin", "%v", err)
+		}
+		return err
 	}
 	return c
 }
 
-// untilSignal returns a context that is canceled, without a cause of its own,
-// by the first SIGINT or SIGTERM. The second ends the process at once.
+// untilSignal returns a context that is canceled by the first SIGINT or SIGTERM.
+// The second ends the process at once.
 func untilSignal(parent context.Context) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancel(parent)
-	signals, stop := signal.NotifyContext(parent, syscall.SIGINT, syscall.SIGTERM)
-	context.AfterFunc(signals, func() { stop(); cancel() })
+	ctx, stop := signal.NotifyContext(parent, syscall.SIGINT, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
 	return ctx, stop
 }

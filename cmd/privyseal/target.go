@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/status"
 )
 
 // target is a running service's gRPC listener, as flags name it.
@@ -33,7 +34,7 @@ func targetFlags(c *cobra.Command) *target {
 	f.StringVar(&t.cert, "tls-cert", "", "PEM `file` of our certificate")
 	f.StringVar(&t.key, "tls-key", "", "PEM `file` of its key")
 	f.StringVar(&t.serverName, "tls-server-name", "", "`name` in the service's certificate (default: the host of the address)")
-	f.DurationVar(&t.timeout, "timeout", 3*time.Second, "how `long` to wait for the answer")
+	f.DurationVar(&t.timeout, "timeout", 3*time.Second, "how long to wait for the answer")
 	return t
 }
 
@@ -86,5 +87,5 @@ func (t *target) credentials() (credentials.TransportCredentials, error) {
 
 // lost is the failure to get an answer.
 func (t *target) lost(err error) error {
-	return failed(unreachable, "is the service running (`privyseal serve`), and is this its listen.grpc?", "no answer from %s: %v", t.address, err)
+	return failed(unreachable, "is the service running (`privyseal serve`), and is this its listen.grpc?", "no answer from %s: %s", t.address, status.Convert(err).Message())
 }

@@ -26,7 +26,7 @@ could be fetched.`,
 	issuer := c.Flags().String("issuer", "", "the iss it must have; required")
 	audience := c.Flags().String("audience", "", "the aud it must have; required")
 	jwks := c.Flags().String("jwks", "", "`URL or file` of the key set; required")
-	timeout := c.Flags().Duration("timeout", 10*time.Second, "how `long` to wait for the key set")
+	timeout := c.Flags().Duration("timeout", 10*time.Second, "how long to wait for the key set")
 	output := outputFlag(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if *issuer == "" || *audience == "" || *jwks == "" {

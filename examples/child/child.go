@@ -5,7 +5,6 @@
 package child
 
 import (
-	"errors"
 	"fmt"
 	"os/exec"
 	"runtime"
@@ -72,7 +71,7 @@ func (p *Process) Stop(grace time.Duration) {
 }
 
 func (p *Process) signal(s syscall.Signal) {
-	if err := syscall.Kill(-p.cmd.Process.Pid, s); errors.Is(err, syscall.EPERM) {
-		p.cmd.Process.Signal(s) // the group is not there yet or not any more
+	if err := syscall.Kill(-p.cmd.Process.Pid, s); err != nil {
+		p.cmd.Process.Signal(s) // where there is no group; no harm if there is no process either
 	}
 }

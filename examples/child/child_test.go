@@ -16,14 +16,18 @@ import (
 	"privyseal/examples/child"
 )
 
-// start starts a shell script and returns the first line it prints.
-func start(t *testing.T, script string) (p *child.Process, line string) {
+const patience = 10 * time.Second
+
+// start starts a shell script and returns what it prints after its first line,
+// which it must print. The output ends when every process that holds it has.
+func start(t *testing.T, script string) (p *child.Process, output io.Reader) {
 	t.Helper()
 	r, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { r.Close() })
+	r.SetReadDeadline(time.Now().Add(patience))
 	cmd := exec.Command("sh", "-c", script)
 	cmd.Stdout = w
 	p, err = child.Start(cmd)
@@ -32,36 +36,25 @@ func start(t *testing.T, script string) (p *child.Process, line string) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { p.Stop(0) })
-	line, err = bufio.NewReader(r).ReadString('\n')
-	if err != nil {
+	lines := bufio.NewReader(r)
+	if _, err := lines.ReadString('\n'); err != nil {
 		t.Fatal(err)
 	}
-	return p, strings.TrimSpace(line)
+	return p, lines
 }
 
 // What a child left behind ends with it.
 func TestStopEndsTheGroup(t *testing.T) {
-	r, w, err := os.Pipe() // its other end is held by every process of the group
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.Close()
-	cmd := exec.Command("sh", "-c", "trap '' TERM; sleep 1000 & wait")
-	cmd.Stdout = w
-	p, err := child.Start(cmd)
-	w.Close()
-	if err != nil {
-		t.Fatal(err)
-	}
+	p, output := start(t, "trap '' TERM; sleep 15 & echo started; wait")
 	p.Stop(10 * time.Millisecond)
 	p.Stop(0) // twice is fine
-	if _, err := io.ReadAll(r); err != nil {
-		t.Error(err)
+	if _, err := io.ReadAll(output); err != nil {
+		t.Errorf("something still runs: %v", err)
 	}
 }
 
 func TestEnd(t *testing.T) {
-	p, _ := start(t, "echo hello; exit 3")
+	p, _ := start(t, "echo started; exit 3")
 	<-p.Done()
 	if p.Err() == nil {
 		t.Error("exit 3 is no error")
@@ -106,5 +99,8 @@ func TestParentGone(t *testing.T) {
 	t.Cleanup(func() { syscall.Kill(pid, syscall.SIGKILL) })
 	parent.Process.Kill()
 	parent.Wait()
-	io.Copy(io.Discard, output) // ends when the child, which holds the pipe, has ended
+	r.SetReadDeadline(time.Now().Add(patience))
+	if _, err := io.Copy(io.Discard, output); err != nil { // until the child, which holds the pipe, has ended
+		t.Error(err)
+	}
 }

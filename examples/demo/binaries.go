@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 
 	"privyseal/examples/envoy"
 )
@@ -46,9 +47,11 @@ func buildPrivyseal(ctx context.Context, p place, out io.Writer) (string, error)
 // firstKey makes the signing key to begin with, alone in the set.
 func firstKey(ctx context.Context, privyseal string, p place) error {
 	generate := exec.CommandContext(ctx, privyseal, "keys", "generate")
+	var said strings.Builder
+	generate.Stderr = &said
 	pem, err := generate.Output()
 	if err != nil {
-		return fmt.Errorf("%v: %v", generate.Args, err)
+		return fmt.Errorf("%v: %v: %s", generate.Args, err, said.String())
 	}
 	for _, name := range []string{"old.pem", "keys.pem"} {
 		if err := os.WriteFile(p.file(name), pem, 0o600); err != nil {

@@ -34,9 +34,10 @@ type options struct {
 	idpPort, whoamiPort, reportsPort        int
 
 	envoy, privyseal string // binaries; "" finds or makes them
+	dir              string // of keys and logs; "" is .cache/demo of the repository
 }
 
-// The ports in the files of examples/envoy and examples/privyseal.
+// flags are the options of the command line; the ports are those in the files of examples/envoy and examples/privyseal.
 func flags(set *flag.FlagSet) *options {
 	o := &options{}
 	set.IntVar(&o.envoyPort, "envoy-port", 8000, "`port` of Envoy: the one to open")
@@ -50,5 +51,6 @@ func flags(set *flag.FlagSet) *options {
 	set.IntVar(&o.reportsPort, "reports-port", 9004, "`port` of the second application")
 	set.StringVar(&o.envoy, "envoy", "", "Envoy's `binary`; without it, that of PATH or one that is installed below .cache")
 	set.StringVar(&o.privyseal, "privyseal", "", "privyseal's `binary`; without it, bin/privyseal, built if it is not there")
+	set.StringVar(&o.dir, "dir", "", "`folder` for keys and logs; without it, .cache/demo")
 	return o
 }

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"privyseal/examples/idp"
@@ -25,7 +26,12 @@ func run(ctx context.Context, o *options, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	p := place{root, filepath.Join(root, ".cache", "demo")} // as in examples/privyseal/privyseal.yaml
+	p := place{root, filepath.Join(root, ".cache", "demo")}
+	if o.dir != "" {
+		if p.dir, err = filepath.Abs(o.dir); err != nil {
+			return err
+		}
+	}
 	if err := os.MkdirAll(p.dir, 0o700); err != nil {
 		return err
 	}
@@ -49,15 +55,18 @@ func run(ctx context.Context, o *options, out io.Writer) error {
 	if err := tell(out, o, p); err != nil {
 		return err
 	}
-	t := newTraffic(o, out)
-	t.run(ctx, s.failed)
+	calling, endCalls := context.WithCancel(ctx)
+	defer endCalls()
+	var calls sync.WaitGroup
+	calls.Go(func() { newTraffic(o, out).run(calling) })
 	select {
-	case err := <-s.failed:
-		return err
-	default:
-		fmt.Fprintln(out, "\nstopping")
-		return nil
+	case <-ctx.Done():
+	case err = <-s.failed:
 	}
+	endCalls()
+	calls.Wait()
+	fmt.Fprintln(out, "stopping")
+	return err
 }
 
 // start starts everything, each after what it needs.

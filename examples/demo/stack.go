@@ -42,7 +42,7 @@ func (s *stack) stop() {
 func (s *stack) startPrivyseal(ctx context.Context) error {
 	cmd := exec.Command(s.privyseal, "serve", "--config", filepath.Join(s.root, "examples", "privyseal", "privyseal.yaml"),
 		"--grpc", loopback(s.grpcPort), "--http", loopback(s.keySetPort), "--admin", loopback(s.adminPort), "--drain", "100ms")
-	cmd.Env = []string{"IDP_ISSUER=http://" + loopback(s.idpPort)} // and no SIGNING_KEY of somebody else's
+	cmd.Env = []string{"IDP_ISSUER=http://" + loopback(s.idpPort), "SIGNING_KEY_FILE=" + s.file("keys.pem")}
 	return s.run(ctx, "privyseal", cmd, "http://"+loopback(s.adminPort)+"/readyz")
 }
 
@@ -68,7 +68,7 @@ func (s *stack) startEnvoy(ctx context.Context) error {
 
 // run starts a process, whose output goes to files, and returns when a URL
 // answers 200. If the process ends by itself the whole stack has failed.
-func (s *stack) run(ctx context.Context, name string, cmd *exec.Cmd, ready string) error {
+func (s *stack) run(ctx context.Context, name string, cmd *exec.Cmd, readyURL string) error {
 	out, err := os.Create(s.file(name + ".out"))
 	if err != nil {
 		return err
@@ -88,7 +88,7 @@ func (s *stack) run(ctx context.Context, name string, cmd *exec.Cmd, ready strin
 	s.later(func() { close(stopping); process.Stop(stopWithin) })
 	ctx, cancel := context.WithTimeout(ctx, readyWithin)
 	defer cancel()
-	if err := awaitReady(ctx, ready, process.Done()); err != nil {
+	if err := awaitReady(ctx, readyURL, process.Done()); err != nil {
 		return fmt.Errorf("%s: %v; it wrote:\n%s", name, err, tail(log.Name()))
 	}
 	go func() {
@@ -105,11 +105,8 @@ func awaitReady(ctx context.Context, url string, ended <-chan struct{}) error {
 	ticker := time.NewTicker(20 * time.Millisecond)
 	defer ticker.Stop()
 	for {
-		if resp, err := http.Get(url); err == nil {
-			resp.Body.Close()
-			if resp.StatusCode == http.StatusOK {
-				return nil
-			}
+		if ready(ctx, url) {
+			return nil
 		}
 		select {
 		case <-ended:
@@ -119,6 +116,19 @@ func awaitReady(ctx context.Context, url string, ended <-chan struct{}) error {
 		case <-ticker.C:
 		}
 	}
+}
+
+func ready(ctx context.Context, url string) bool {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return false
+	}
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return false
+	}
+	resp.Body.Close()
+	return resp.StatusCode == http.StatusOK
 }
 
 // tail returns the end of a file.

@@ -25,19 +25,18 @@ type traffic struct {
 	out    io.Writer
 	client *http.Client
 
-	token             string
-	requests, failure int
-	kid               string // of the last assertion
-	why               string // of the last failure, until there is none
+	token              string
+	requests, failures int
+	kid                string // of the last assertion
+	why                string // of the last failure, until there is none
 }
 
 func newTraffic(o *options, out io.Writer) *traffic {
 	return &traffic{o: o, out: out, client: &http.Client{Timeout: requestWithin}}
 }
 
-// run ends with the context, or when anything is sent to failed, which it puts
-// back.
-func (t *traffic) run(ctx context.Context, failed chan error) {
+// run calls until the context ends, and then sums up.
+func (t *traffic) run(ctx context.Context) {
 	call, renew, report := time.NewTicker(trafficEvery), time.NewTicker(newTokenEvery), time.NewTicker(reportEvery)
 	defer call.Stop()
 	defer renew.Stop()
@@ -47,15 +46,14 @@ func (t *traffic) run(ctx context.Context, failed chan error) {
 		case <-ctx.Done():
 			t.report()
 			return
-		case err := <-failed:
-			failed <- err
-			return
 		case <-renew.C:
 			t.token = ""
 		case <-report.C:
 			t.report()
 		case <-call.C:
-			t.count(t.call(ctx))
+			if kid, err := t.call(ctx); ctx.Err() == nil {
+				t.count(kid, err)
+			}
 		}
 	}
 }
@@ -65,7 +63,7 @@ func (t *traffic) count(kid string, err error) {
 	t.requests++
 	switch {
 	case err != nil:
-		t.failure++
+		t.failures++
 		if why := err.Error(); why != t.why {
 			t.why = why
 			fmt.Fprintf(t.out, "traffic: FAILED: %s\n", why)
@@ -77,7 +75,7 @@ func (t *traffic) count(kid string, err error) {
 }
 
 func (t *traffic) report() {
-	fmt.Fprintf(t.out, "traffic: %d requests, %d verification failures, signed by key %.12s\n", t.requests, t.failure, t.kid)
+	fmt.Fprintf(t.out, "traffic: %d requests, %d verification failures, signed by key %.12s\n", t.requests, t.failures, t.kid)
 }
 
 // call makes one call and returns the key that signed.

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -29,10 +28,12 @@ import (
 // world is one Envoy between a client and an echo, and who answers its checks.
 type world struct {
 	port      int // of Envoy's listener
+	verifies  int // of Envoy's listener with jwt_authn
 	accessLog string
 	echo      echo
 	issuer    *verifytest.Issuer
 	service   *service // nil where a stub answers
+	host      string   // of the application; default app.example
 }
 
 // knobs of the bare Envoy.
@@ -40,16 +41,27 @@ type knobs struct {
 	RawHeaders, FailOpen, Body bool
 	Timeout                    string // default 2s: machines of tests are slow
 	Authz                      int    // port of the authorization service
+	KeySet                     int    // port of its public listener: adds a listener with jwt_authn
+	TLS                        *edgeTLS
+	Issuer                     string // adds jwt_authn before ext_authz, for this issuer
+	IssuerPort                 int
 
-	Port, Echo int    // filled in
-	AccessLog  string // filled in
+	rules string // of the ordinary world, instead of the usual ones
+
+	Port           int // default any
+	Echo, Verifier int // filled in
+	AccessLog      string
 }
 
 // bare starts an Envoy that does nothing but ask for authorization.
 func bare(t *testing.T, k knobs) *world {
 	t.Helper()
 	w := &world{echo: newEcho(t), accessLog: filepath.Join(t.TempDir(), "access.log")}
-	k.Port, k.Echo, k.AccessLog = freePort(t), w.echo.port, w.accessLog
+	if k.Port == 0 {
+		k.Port = freePort(t)
+	}
+	w.port, w.verifies = k.Port, freePort(t)
+	k.Verifier, k.Echo, k.AccessLog = w.verifies, w.echo.port, w.accessLog
 	if k.Timeout == "" {
 		k.Timeout = "2s"
 	}
@@ -57,7 +69,6 @@ func bare(t *testing.T, k knobs) *world {
 	if err := template.Must(template.ParseFiles("bare.yaml.tmpl")).Execute(&config, k); err != nil {
 		t.Fatal(err)
 	}
-	w.port = k.Port
 	startEnvoy(t, config.String())
 	return w
 }
@@ -68,8 +79,11 @@ func ordinary(t *testing.T, k knobs) *world {
 	t.Helper()
 	issuer := verifytest.NewIssuer()
 	t.Cleanup(issuer.Close)
-	s := startService(t, fmt.Sprintf(rules, issuer.URL, issuer.KeySetURL()))
-	k.Authz = s.grpc
+	if k.rules == "" {
+		k.rules = rules
+	}
+	s := startService(t, fmt.Sprintf(k.rules, issuer.URL, issuer.KeySetURL()))
+	k.Authz, k.KeySet = s.grpc, s.http
 	w := bare(t, k)
 	w.issuer, w.service = issuer, s
 	return w
@@ -101,11 +115,18 @@ func (w *world) verifier(t *testing.T, audience string) *verify.Verifier {
 	t.Helper()
 	set := verify.Remote(fmt.Sprintf("http://127.0.0.1:%d/.well-known/jwks.json", w.service.http), verify.Options{})
 	t.Cleanup(set.Close)
-	v, err := verify.New(verify.Config{Issuer: "app.example", Audience: audience, Keys: set})
+	v, err := verify.New(verify.Config{Issuer: w.hostname(), Audience: audience, Keys: set})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return v
+}
+
+func (w *world) hostname() string {
+	if w.host == "" {
+		return "app.example"
+	}
+	return w.host
 }
 
 // assertion returns the verified assertion in a request that reached the echo,
@@ -128,7 +149,7 @@ type service struct {
 	*privyseal.Service
 	grpc, http, admin int
 	keyFile           string
-	decisions         *lines
+	log, decisions    *lines
 	stop              func()
 }
 
@@ -137,24 +158,28 @@ type service struct {
 func startService(t *testing.T, config string) *service {
 	t.Helper()
 	dir := t.TempDir()
-	s := &service{grpc: freePort(t), http: freePort(t), admin: freePort(t), keyFile: filepath.Join(dir, "keys.pem"), decisions: &lines{}}
+	s := &service{grpc: freePort(t), http: freePort(t), admin: freePort(t), keyFile: filepath.Join(dir, "keys.pem")}
 	writeKeys(t, s.keyFile, newKey(t))
 	file := filepath.Join(dir, "privyseal.yaml")
 	config = fmt.Sprintf("version: 1\nlisten: {grpc: 127.0.0.1:%d, http: 127.0.0.1:%d, admin: 127.0.0.1:%d}\nsigning_key_file: keys.pem\n%s",
 		s.grpc, s.http, s.admin, config)
-	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.WriteFile(file, []byte(config), 0o600))
+	s.run(t, file)
+	return s
+}
+
+// run starts the service and stops it when the test ends.
+func (s *service) run(t *testing.T, file string, environ ...string) {
+	t.Helper()
+	s.log, s.decisions = &lines{}, &lines{}
 	var err error
 	s.Service, err = privyseal.New(privyseal.ServiceOptions{
-		Load:      privyseal.LoadOptions{Path: file},
-		Log:       slog.New(slog.NewTextHandler(testWriter{t}, nil)),
+		Load:      privyseal.LoadOptions{Path: file, Environ: append([]string{}, environ...)},
+		Log:       slog.New(slog.NewTextHandler(s.log, nil)),
 		Decisions: slog.New(slog.NewJSONHandler(s.decisions, nil)),
 		Drain:     time.Millisecond,
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- s.Run(ctx) }()
@@ -163,10 +188,12 @@ func startService(t *testing.T, config string) *service {
 		if err := <-ended; err != nil {
 			t.Errorf("service ended: %v", err)
 		}
+		if t.Failed() {
+			t.Logf("privyseal's log:\n%s", s.log)
+		}
 	})
 	t.Cleanup(s.stop)
 	waitPort(t, s.grpc)
-	return s
 }
 
 func newKey(t *testing.T) *keys.Key {
@@ -181,20 +208,29 @@ func newKey(t *testing.T) *keys.Key {
 // writeKeys replaces a key file by rename, so that nobody reads half of it.
 func writeKeys(t *testing.T, file string, list ...*keys.Key) {
 	t.Helper()
+	must(t, os.WriteFile(file+".new", []byte(pemOf(t, list...)), 0o600))
+	must(t, os.Rename(file+".new", file))
+}
+
+func pemOf(t *testing.T, list ...*keys.Key) string {
+	t.Helper()
 	var text []byte
 	for _, key := range list {
 		pem, err := key.MarshalPEM()
-		if err != nil {
-			t.Fatal(err)
-		}
+		must(t, err)
 		text = append(text, pem...)
 	}
-	if err := os.WriteFile(file+".new", text, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Rename(file+".new", file); err != nil {
-		t.Fatal(err)
-	}
+	return string(text)
+}
+
+// keyIn returns the first key of a file.
+func keyIn(t *testing.T, file string) *keys.Key {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	must(t, err)
+	set, err := keys.Parse(text, keys.ParseOptions{})
+	must(t, err)
+	return set.Keys()[0]
 }
 
 // stub runs the adapter around an authorizer made by hand.
@@ -224,6 +260,12 @@ func (l *lines) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.Join(l.text, "")
+}
+
 // find returns the record of a decision.
 func (l *lines) find(t *testing.T, id string) map[string]any {
 	t.Helper()
@@ -238,14 +280,3 @@ func (l *lines) find(t *testing.T, id string) map[string]any {
 	t.Fatalf("no record of decision %q", id)
 	return nil
 }
-
-// testWriter sends a log to a test's.
-type testWriter struct{ t *testing.T }
-
-func (w testWriter) Write(p []byte) (int, error) {
-	defer func() { recover() }() // the service may log after the test ended
-	w.t.Logf("privyseal: %s", strings.TrimSpace(string(p)))
-	return len(p), nil
-}
-
-var _ io.Writer = testWriter{}
