@@ -150,13 +150,15 @@ func (c *check) decide(ctx context.Context) error {
 	return c.assert(ctx)
 }
 
-// identify names the decision, so that a denial can be told from another.
+// identify names the decision, so that a denial can be told from another, and
+// the request, so that it can be found in other logs.
 func (c *check) identify() error {
 	var id [16]byte
 	if _, err := io.ReadFull(c.rand, id[:]); err != nil {
 		return fmt.Errorf("no randomness for a decision id: %v", err)
 	}
 	c.decision.Record.ID = base64.RawURLEncoding.EncodeToString(id[:])
+	c.decision.Record.Request = requestID(c.request.Headers)
 	return nil
 }
 
@@ -228,7 +230,10 @@ func (c *check) judge(ctx context.Context) (err error) {
 // deny turns an error into the reply of a denial.
 func (c *check) deny(ctx context.Context, err error) {
 	d := c.denial(err)
-	d.Reply = c.reply(ctx, &d)
+	if err := c.attempt(func() error { d.Reply = c.reply(ctx, &d); return nil }); err != nil {
+		d = c.denial(err)
+		d.Reply = (&Decision{}).Reply()
+	}
 	c.decision.grant = nil
 	c.decision.denial = &d
 	c.decision.reply = d.Reply
@@ -268,7 +273,6 @@ func (c *check) record() {
 	rec, r := &c.decision.Record, c.request
 	rec.Time = c.start
 	rec.Method, rec.Host, rec.Client = strings.Clone(r.Method), strings.Clone(r.Host), r.Client
-	rec.Request = requestID(r.Headers)
 	if c.rule != nil {
 		rec.Rule, rec.Pattern = c.rule.Name, c.rule.Pattern
 	}

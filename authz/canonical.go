@@ -101,8 +101,8 @@ func isLDH(name string) bool {
 
 // CanonicalPath returns the one form of a path that rules are compared with:
 // percent-decoded once. ambiguous reports that the raw path could be read in
-// more than one way by programs that normalise differently: an empty, "." or
-// ".." segment before the last, ';', '\', '#', a byte outside visible ASCII,
+// more than one way by programs that normalise differently: an empty segment
+// but the last, a "." or ".." segment, ';', '\', '#', '?', a byte outside visible ASCII,
 // a bad escape, or an escape of '/', '\', '.', '%', ';', '#', '?' or a control
 // character; or bytes that are not UTF-8 once decoded.
 //
@@ -136,7 +136,7 @@ func CanonicalPath(raw string) (path string, ambiguous bool) {
 
 func ambiguousBytes(raw string) bool {
 	for i := 0; i < len(raw); i++ {
-		if c := raw[i]; c <= 0x20 || c >= 0x7f || c == ';' || c == '\\' || c == '#' {
+		if c := raw[i]; c <= 0x20 || c >= 0x7f || c == ';' || c == '\\' || c == '#' || c == '?' {
 			return true
 		}
 	}

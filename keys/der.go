@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto"
 	"crypto/ecdsa"
-	"crypto/elliptic"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
@@ -103,7 +102,8 @@ func halvesAgree(der []byte, private crypto.Signer) bool {
 	if err != nil {
 		return false
 	}
-	return bytes.Equal(stored, point) || bytes.Equal(stored, elliptic.MarshalCompressed(key.Curve, key.X, key.Y))
+	x, parity := point[1:1+len(point)/2], point[len(point)-1]&1
+	return bytes.Equal(stored, point) || bytes.Equal(stored, append([]byte{2 + parity}, x...))
 }
 
 // diagnose says what is wrong with a key that no parser took.

@@ -9,6 +9,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"math/big"
+	"slices"
 	"strings"
 	"testing"
 
@@ -17,13 +18,22 @@ import (
 	"privyseal/keys"
 )
 
-func number(t *testing.T, text string) *big.Int {
+func decode(t *testing.T, text string) []byte {
 	t.Helper()
 	b, err := base64.RawURLEncoding.DecodeString(text)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return new(big.Int).SetBytes(b)
+	return b
+}
+
+func p256(t *testing.T, x, y string) *ecdsa.PublicKey {
+	t.Helper()
+	public, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), slices.Concat([]byte{4}, decode(t, x), decode(t, y)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return public
 }
 
 func TestThumbprintVectors(t *testing.T) {
@@ -32,15 +42,11 @@ func TestThumbprintVectors(t *testing.T) {
 		want   string
 	}{
 		"Pomerium's documentation": {
-			&ecdsa.PublicKey{
-				Curve: elliptic.P256(),
-				X:     number(t, "QCN7adG2AmIK3UdHJvVJkldsUc6XeBRz83Z4rXX8Va4"),
-				Y:     number(t, "PI95b-ary66nrvA55TpaiWADq8b3O1CYIbvjqIHpXCY"),
-			},
+			p256(t, "QCN7adG2AmIK3UdHJvVJkldsUc6XeBRz83Z4rXX8Va4", "PI95b-ary66nrvA55TpaiWADq8b3O1CYIbvjqIHpXCY"),
 			"ccc5bc9d835ff3c8f7075ed4a7510159cf440fd7bf7b517b5caeb1fa419ee6a1",
 		},
 		"RFC 7638 section 3.1": {
-			&rsa.PublicKey{E: 65537, N: number(t, "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw")},
+			&rsa.PublicKey{E: 65537, N: new(big.Int).SetBytes(decode(t, "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw"))},
 			"3736cbb1787cb8309c77ee8c3705c5e16ffb9e859715901f1e4c59b11182f57b", // NzbLsXh8… in the RFC's base64url
 		},
 	} {

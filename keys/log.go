@@ -36,7 +36,7 @@ func logChange(log *slog.Logger, old, next *snapshot) {
 		}
 	}
 	for _, e := range next.entries {
-		if was := old.published(e.key.id); !e.configured && e.key.id != now.id && (was == nil || was.configured || was.key.id == old.signer.key.id) {
+		if was := old.published(e.key.id); next.leaving(e) && (was == nil || !old.leaving(*was)) {
 			log.Info("key retired", "kid", e.key.id, "published_until", e.removeAt().UTC().Format(time.RFC3339))
 		}
 	}
@@ -50,15 +50,4 @@ func logHeld(log *slog.Logger, s *snapshot) {
 		return
 	}
 	log.Warn("a new signing key waits until it has been published for long enough; the key that signs until then is no longer configured and is kept in memory alone: a restart, or hold_new_key: false, makes the new one sign at once", attributes...)
-}
-
-func (s *snapshot) keys() []*Key {
-	if s == nil || s.ephemeral() {
-		return nil
-	}
-	list := make([]*Key, len(s.entries))
-	for i, e := range s.entries {
-		list[i] = e.key
-	}
-	return list
 }

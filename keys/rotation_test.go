@@ -315,6 +315,15 @@ func TestRetirementFollowsTheOldTTL(t *testing.T) {
 			t.Errorf("ttl %v, then %v: stays %v, want %v", c.old, c.new, got, c.want)
 		}
 	}
+	t.Run("requests under the old ttl meet the new key", func(t *testing.T) {
+		l, a, b, c := abc(t)
+		l.use(keys.Rotation{MaxTTL: 10 * time.Minute}, a)
+		l.use(keys.Rotation{MaxTTL: time.Minute}, b)
+		l.use(keys.Rotation{MaxTTL: time.Minute}, c)
+		if got := l.ring.Status().Keys[1]; l.names[got.KeyID] != "b" || got.RemoveAt.Sub(l.now) != 16*time.Minute {
+			t.Errorf("%+v, want b for 16m", got)
+		}
+	})
 	t.Run("the ttl became shorter earlier", func(t *testing.T) {
 		l, a, b, _ := abc(t)
 		l.use(keys.Rotation{MaxTTL: 10 * time.Minute}, a)

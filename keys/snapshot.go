@@ -95,7 +95,7 @@ func (s *snapshot) after(configured []*Key, r Rotation, now time.Time) (*snapsho
 		return nil, fmt.Errorf("%d keys would be published, of which verifiers read %d: %d of them are retired and leave by themselves, wait for that",
 			len(next.entries), maxKeys, len(next.entries)-len(configured))
 	}
-	next.render()
+	next.jwks = newJWKS(next.keys())
 	return next, nil
 }
 
@@ -137,8 +137,7 @@ func (s *snapshot) retire(old *snapshot, now time.Time) {
 		return
 	}
 	for _, e := range old.entries {
-		signed := e.key.id == old.signer.key.id
-		if signed {
+		if e.key.id == old.signer.key.id {
 			e.expires = later(e.expires, now.Add(max(old.rotation.MaxTTL, s.rotation.MaxTTL)))
 		}
 		if own := s.find(e.key.id); own != nil {
@@ -146,7 +145,7 @@ func (s *snapshot) retire(old *snapshot, now time.Time) {
 			continue
 		}
 		signs := e.key.id == s.signer.key.id
-		if !signs && (e.signingSince.IsZero() || !now.Before(e.removeAt())) {
+		if !signs && !now.Before(e.removeAt()) { // long ago for a key that never signed
 			continue
 		}
 		e.configured = false
@@ -169,26 +168,32 @@ func (s *snapshot) markSigner(old *snapshot, now time.Time) {
 	e.expires = later(e.expires, now.Add(ttl))
 }
 
-func (s *snapshot) render() {
+// keys returns what is published, in order.
+func (s *snapshot) keys() []*Key {
+	if s == nil || s.ephemeral() {
+		return nil
+	}
 	list := make([]*Key, len(s.entries))
 	for i, e := range s.entries {
 		list[i] = e.key
 	}
-	s.jwks = newJWKS(list)
+	return list
 }
 
 // nextChange returns when time alone will change the snapshot; zero is never.
 func (s *snapshot) nextChange() time.Time {
 	next := s.heldUntil
 	for _, e := range s.entries {
-		if e.configured || e.key.id == s.signer.key.id {
-			continue
-		}
-		if at := e.removeAt(); next.IsZero() || at.Before(next) {
+		if at := e.removeAt(); s.leaving(e) && (next.IsZero() || at.Before(next)) {
 			next = at
 		}
 	}
 	return next
+}
+
+// leaving reports whether a key stays only until its removeAt.
+func (s *snapshot) leaving(e entry) bool {
+	return !e.configured && e.key.id != s.signer.key.id
 }
 
 func later(a, b time.Time) time.Time {

@@ -67,7 +67,7 @@ func (s *snapshot) statusOf(e entry) KeyStatus {
 		k.State = StateSigning
 	case !e.signingSince.IsZero():
 		k.State = StateRetired
-		if !e.configured {
+		if s.leaving(e) {
 			k.RemoveAt = e.removeAt()
 		}
 	case e.key.Private():

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"flag"
+	"fmt"
 	"io"
 	"net"
 	"os/exec"
@@ -43,10 +44,17 @@ func TestDemo(t *testing.T) {
 		ended <- err
 	}()
 	said := bufio.NewScanner(r)
+	var commands []string
 	for said.Scan() {
+		if line, ok := strings.CutPrefix(said.Text(), "  "); ok && !strings.HasPrefix(line, "#") {
+			commands = append(commands, line)
+		}
 		if strings.HasPrefix(said.Text(), "traffic:") {
 			if !strings.Contains(said.Text(), " 0 verification failures") {
 				t.Error(said.Text())
+			}
+			if ctx.Err() == nil {
+				doesWhatItSays(t, root, commands)
 			}
 			cancel()
 		}
@@ -59,6 +67,49 @@ func TestDemo(t *testing.T) {
 	}
 	if err := free(o.uses()); err != nil {
 		t.Errorf("something still listens: %v", err)
+	}
+}
+
+// doesWhatItSays runs the printed commands in one shell, as a person would, and
+// looks at what each curl line answers.
+func doesWhatItSays(t *testing.T, root string, commands []string) {
+	t.Helper()
+	const mark = "=== "
+	var script strings.Builder
+	for _, command := range commands {
+		if strings.HasPrefix(command, "curl") {
+			fmt.Fprintf(&script, "echo; echo '%s'\n", mark)
+		}
+		script.WriteString(command + "\n")
+	}
+	shell := exec.CommandContext(t.Context(), "bash", "-eu", "-c", script.String())
+	shell.Dir = root
+	output, err := shell.Output()
+	if err != nil {
+		t.Fatalf("%v\n%s\n%s", err, script.String(), output)
+	}
+	wants := [][]string{
+		{`"verdict": "valid"`, `"caller": "alice"`},
+		{"403", "not_allowed", "for the group staff"},
+		{"403", "not_allowed", "for the group admins"},
+		{"401", "unauthenticated", "www-authenticate: Bearer"},
+		{`"verdict": "valid"`, `"caller": "bob"`},
+		{`"verdict": "refused"`, "aud"},
+		{`"keys":[{"use":"sig"`},
+	}
+	answers := strings.Split(string(output), mark)[1:]
+	if len(answers) != len(wants) {
+		t.Fatalf("%d answers:\n%s", len(answers), output)
+	}
+	for i, list := range wants {
+		for _, want := range list {
+			if !strings.Contains(answers[i], want) {
+				t.Errorf("curl line %d: no %s in\n%s", i+1, want, answers[i])
+			}
+		}
+	}
+	if forged := answers[4]; strings.Contains(forged, "forged") || strings.Contains(forged, "admins") {
+		t.Errorf("a forged header arrived:\n%s", forged)
 	}
 }
 

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"context"
 	"crypto/tls"
 	"fmt"
 	"net/url"
@@ -33,18 +34,47 @@ func shipped(t *testing.T) *world {
 		fmt.Sprintf("PRIVYSEAL_LISTEN_HTTP=127.0.0.1:%d", s.http),
 		fmt.Sprintf("PRIVYSEAL_LISTEN_ADMIN=127.0.0.1:%d", s.admin))
 	w := &world{port: freePort(t), verifies: freePort(t), echo: newEcho(t), issuer: issuer, service: s, host: "whoami.localhost"}
+	// A quarter of a second is what users have; a machine that runs tests with
+	// the race detector may need longer.
+	startEnvoy(t, strings.Replace(w.shippedEnvoy(t, s.grpc, s.http), "timeout: 0.25s", "timeout: 2s", 1))
+	return w
+}
+
+// shippedEnvoy is envoy.yaml with the addresses of this world.
+func (w *world) shippedEnvoy(t *testing.T, authz, keySet int) string {
+	t.Helper()
+	root, err := repo.Root()
+	must(t, err)
 	text, err := os.ReadFile(filepath.Join(root, "examples/envoy/envoy.yaml"))
 	must(t, err)
 	at := func(port int) string { return fmt.Sprintf("127.0.0.1:%d", port) }
 	config, err := envoy.Readdress(string(text), map[string]string{
 		"127.0.0.1:8000": at(w.port), "127.0.0.1:8001": at(w.verifies), "127.0.0.1:9901": at(freePort(t)),
-		"127.0.0.1:9001": at(s.grpc), "127.0.0.1:9080": at(s.http), "127.0.0.1:9003": at(w.echo.port), "127.0.0.1:9004": at(w.echo.port),
+		"127.0.0.1:9001": at(authz), "127.0.0.1:9080": at(keySet), "127.0.0.1:9003": at(w.echo.port), "127.0.0.1:9004": at(w.echo.port),
 	})
 	must(t, err)
-	// A quarter of a second is what users have; a machine that runs tests with
-	// the race detector may need longer.
-	startEnvoy(t, strings.Replace(config, "timeout: 0.25s", "timeout: 2s", 1))
-	return w
+	return config
+}
+
+// TestShippedRetriesLeaveTime: max_interval of a retry policy is also the time
+// of one try, so a small one would refuse every check that takes longer.
+func TestShippedRetriesLeaveTime(t *testing.T) {
+	takesTime := authenticator(func(ctx context.Context, _ *authz.Request, _ *authz.Effects) (*authz.Identity, error) {
+		select {
+		case <-time.After(120 * time.Millisecond):
+			return alice, nil
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	})
+	w := &world{port: freePort(t), verifies: freePort(t), echo: newEcho(t), host: "whoami.localhost"}
+	startEnvoy(t, w.shippedEnvoy(t, stub(t, authorizer(t, authz.Options{Policy: oneRule{rule(takesTime)}, Signer: fixedSigner{}})), freePort(t)))
+	for range waits(10 * time.Second) {
+		if w.get(t, "/").status == 200 {
+			return
+		}
+	}
+	t.Fatal("a check of 120 ms is refused, though Envoy waits 250 ms")
 }
 
 func TestShippedConfiguration(t *testing.T) {

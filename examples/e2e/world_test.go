@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/health"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 
 	"privyseal"
 	"privyseal/authz"
@@ -242,6 +244,9 @@ func stub(t *testing.T, a adapter.Authorizer) (port int) {
 	}
 	server := grpc.NewServer(adapter.GRPCOptions()...)
 	adapter.NewServer(a, nil).Register(server)
+	healths := health.NewServer()
+	healths.SetServingStatus(adapter.ServiceName, healthpb.HealthCheckResponse_SERVING)
+	healthpb.RegisterHealthServer(server, healths)
 	go server.Serve(listener)
 	t.Cleanup(server.Stop)
 	return listener.Addr().(*net.TCPAddr).Port

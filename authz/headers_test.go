@@ -1,0 +1,126 @@
+package authz
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// TestNothingAClientSendsSurvivesAsOurs: each spelling of each name of ours is
+// set or removed by every grant, seen or not, and nothing is both.
+func TestNothingAClientSendsSurvivesAsOurs(t *testing.T) {
+	o := Options{Assertion: AssertionOptions{ClaimHeaders: map[string]string{"x-user": "sub", "x-user-shoe-size": "shoe"}}}
+	for name, rule := range map[string]*Rule{"signed": signing(), "public": {Name: "p", Public: true}} {
+		o.Policy = only(rule)
+		for seen, headers := range map[string]HeaderMap{
+			"nothing": nil,
+			"forged": {
+				"x-pomerium-jwt-assertion": {"f"}, "x_pomerium_jwt_assertion": {"f"}, "x-pomerium-claim-email": {"f"},
+				"x_pomerium-anything": {"f"}, "x_user": {"f"}, "x-pomerium": {"not of the family"},
+			},
+		} {
+			d := newAuthorizer(t, o).Authorize(t.Context(), request(t, "/", headers))
+			g := d.Grant()
+			if g == nil {
+				t.Fatalf("%+v", d.Record)
+			}
+			covered := map[string]int{}
+			for _, f := range g.Set() {
+				covered[f.Name]++
+			}
+			for _, removed := range g.Remove() {
+				covered[removed]++
+			}
+			want := allSpellings("x-pomerium-jwt-assertion", "x-pomerium-jwt-assertion-for", "x-user", "x-user-shoe-size")
+			if seen == "forged" {
+				want = append(want, "x-pomerium-claim-email", "x_pomerium-anything")
+			}
+			for _, spelling := range want {
+				if covered[spelling] != 1 {
+					t.Errorf("%s rule, %s seen: %s is covered %d times", name, seen, spelling, covered[spelling])
+				}
+			}
+			if covered["x-pomerium"] != 0 {
+				t.Error("a header that is not ours was removed")
+			}
+		}
+	}
+}
+
+// allSpellings is written another way than the code it tests.
+func allSpellings(names ...string) (list []string) {
+	for _, name := range names {
+		parts := strings.Split(name, "-")
+		for mask := range 1 << (len(parts) - 1) {
+			var b strings.Builder
+			for i, part := range parts {
+				if i > 0 {
+					b.WriteByte("-_"[mask>>(i-1)&1])
+				}
+				b.WriteString(part)
+			}
+			list = append(list, b.String())
+		}
+	}
+	return list
+}
+
+func TestHeaderNamesThatAreNeverSet(t *testing.T) {
+	for _, name := range []string{
+		"", "x y", "x:y", ":path", "X-User", "host", "content-length", "transfer-encoding", "connection", "te", "trailer", "upgrade",
+		"keep-alive", "proxy-authorization", "expect", "http2-settings", "cookie", "set-cookie", "authorization", "x-envoy-original-path",
+		"x-forwarded-for", "x_forwarded_for", "content-type", "transfer_encoding", "grpc-status", "x-request-id", carriedOver,
+		"a-b-c-d-e-f-g-h", strings.Repeat("x", 65), "x-ü",
+	} {
+		if ValidHeaderName(name) == nil {
+			t.Errorf("%q may be set", name)
+		}
+	}
+	for _, name := range []string{DefaultHeader, "x-user", "x_user", "x-pomerium-claim-email", "a-b-c-d-e-f-g"} {
+		if err := ValidHeaderName(name); err != nil {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+}
+
+func TestCredentialsAndOurCookiesAreHidden(t *testing.T) {
+	hiding := authenticatorFunc(func(_ context.Context, _ *Request, fx *Effects) (*Identity, error) {
+		fx.HideHeader("authorization")
+		fx.HideCookie("token")
+		return alice(), nil
+	})
+	for name, c := range map[string]struct {
+		cookies []string
+		want    string // "" is removed
+		same    bool
+	}{
+		"among others":         {[]string{"a=1; token=x; b=2"}, "a=1; b=2", false},
+		"first":                {[]string{"token=x; b=2"}, "b=2", false},
+		"alone":                {[]string{"token=x"}, "", false},
+		"on lines":             {[]string{"a=1", "token=x"}, "a=1", false},
+		"joined with a comma":  {[]string{"a=1,token=x,b=2"}, "a=1,b=2", false},
+		"twice":                {[]string{"token=x; a=1; token=y"}, "a=1", false},
+		"ours":                 {[]string{"__Host-privyseal_s=x; a=1; __Host-privyseal_f_9=y"}, "a=1", false},
+		"values with commas":   {[]string{"a=1,2; token=x"}, "a=1,2", false},
+		"no space":             {[]string{"a=1;token=x;b=2"}, "a=1; b=2", false},
+		"bytes that cannot be": {[]string{"a=\xff; token=x; b=2"}, "b=2", false},
+		"nothing to hide":      {[]string{"a=1; tokens=x; xtoken=y; Token=z"}, "", true},
+		"name only":            {[]string{"token; a=1"}, "a=1", false},
+	} {
+		d := newAuthorizer(t, Options{Policy: only(signing(hiding))}).Authorize(t.Context(), request(t, "/", HeaderMap{"cookie": c.cookies}))
+		g := d.Grant()
+		if !slices.Contains(g.Remove(), "authorization") {
+			t.Errorf("%s: the credential stays", name)
+		}
+		got, set := "", false
+		for _, f := range g.Set() {
+			if f.Name == "cookie" {
+				got, set = f.Value, true
+			}
+		}
+		if removed := slices.Contains(g.Remove(), "cookie"); got != c.want || set == (c.want == "") || removed != (c.want == "" && !c.same) {
+			t.Errorf("%s: set %q, removed %v", name, got, removed)
+		}
+	}
+}
