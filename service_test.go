@@ -145,10 +145,12 @@ func TestBadReloadChangesNothingAndSaysSo(t *testing.T) {
 		"unknown source": func() {
 			h.write("privyseal.yaml", "version: 1\nrules: [{name: x, audience: a, authenticate: [corpp], allow: {authenticated: true}}]")
 		},
-		"a key gone":       func() { os.Remove(filepath.Join(h.dir, "keys.pem")) },
-		"an empty key":     func() { h.write("keys.pem", "") },
-		"half a key":       func() { h.write("keys.pem", newKeys(t, 1)[:100]) },
-		"another listener": func() { h.write("privyseal.yaml", "version: 1\nlisten: {grpc: 127.0.0.1:1}") },
+		"a key gone":   func() { os.Remove(filepath.Join(h.dir, "keys.pem")) },
+		"an empty key": func() { h.write("keys.pem", "") },
+		"half a key":   func() { h.write("keys.pem", newKeys(t, 1)[:100]) },
+		"another listener": func() {
+			h.write("privyseal.yaml", strings.Replace(read(t, h.dir, "privyseal.yaml"), `grpc: "127.0.0.1:0"`, `grpc: "127.0.0.1:1"`, 1))
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			before := newFiles(nil)

@@ -136,14 +136,15 @@ func TestFaultsAreDenials(t *testing.T) {
 		message []byte
 		status  int
 	}{
-		"undecodable":       {rule: signing(), message: []byte("\xff"), status: 400},
-		"empty message":     {rule: signing(), message: []byte{}, status: 400},
-		"no HTTP request":   {rule: signing(), message: encoded(&authv3.CheckRequest{Attributes: &authv3.AttributeContext{}}), status: 400},
-		"two hosts":         {rule: signing(), message: encoded(message(func(h *authv3.AttributeContext_HttpRequest) { h.Host = "a,b" })), status: 400},
-		"no path":           {rule: signing(), message: encoded(message(func(h *authv3.AttributeContext_HttpRequest) { h.Path = "" })), status: 400},
-		"authority in path": {rule: signing(), message: encoded(message(func(h *authv3.AttributeContext_HttpRequest) { h.Path = "http://x/" })), status: 400},
-		"late":              {ctx: expired, rule: signing(), status: 503},
-		"late, public":      {ctx: expired, rule: &authz.Rule{Name: "p", Public: true}, status: 503},
+		"undecodable":        {rule: signing(), message: []byte("\xff"), status: 400},
+		"garbage at the end": {rule: signing(), message: append(encoded(message()), 0xff), status: 400},
+		"empty message":      {rule: signing(), message: []byte{}, status: 400},
+		"no HTTP request":    {rule: signing(), message: encoded(&authv3.CheckRequest{Attributes: &authv3.AttributeContext{}}), status: 400},
+		"two hosts":          {rule: signing(), message: encoded(message(func(h *authv3.AttributeContext_HttpRequest) { h.Host = "a,b" })), status: 400},
+		"no path":            {rule: signing(), message: encoded(message(func(h *authv3.AttributeContext_HttpRequest) { h.Path = "" })), status: 400},
+		"authority in path":  {rule: signing(), message: encoded(message(func(h *authv3.AttributeContext_HttpRequest) { h.Path = "http://x/" })), status: 400},
+		"late":               {ctx: expired, rule: signing(), status: 503},
+		"late, public":       {ctx: expired, rule: &authz.Rule{Name: "p", Public: true}, status: 503},
 		"panic": {rule: rule(func(context.Context, *authz.Request, *authz.Effects) (*authz.Identity, error) {
 			panic("boom")
 		}), status: 503},
@@ -174,6 +175,45 @@ func TestFaultsAreDenials(t *testing.T) {
 		})
 	}
 }
+
+// unhurried decides as if the caller still waited.
+type unhurried struct{ *authz.Authorizer }
+
+func (a unhurried) Authorize(_ context.Context, r *authz.Request) authz.Decision {
+	return a.Authorizer.Authorize(context.Background(), r)
+}
+
+// TestGrantsThatAreNotSent: what the core granted too late or cannot be written
+// is a denial in the answer and in the record.
+func TestGrantsThatAreNotSent(t *testing.T) {
+	expired, cancel := context.WithCancel(t.Context())
+	cancel()
+	unwritable, err := authz.New(authz.Options{
+		Policy: policyFunc(func(*authz.Request) (*authz.Rule, *authz.Denial) { return signing(), nil }), Signer: badSigner{},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		ctx    context.Context
+		a      Authorizer
+		reason authz.Reason
+	}{
+		"too late":      {expired, unhurried{authorizer(t, signing())}, authz.DeadlineExceeded},
+		"not text":      {t.Context(), unwritable, authz.Fault},
+		"sent for once": {t.Context(), unhurried{authorizer(t, signing())}, authz.Allowed},
+	} {
+		var record authz.Record
+		m := NewServer(c.a, func(r *authz.Record) { record = *r }).check(c.ctx, encoded(message()))
+		if allowed := consistent(t, m); allowed != (c.reason == authz.Allowed) || record.Reason != c.reason {
+			t.Errorf("%s: allowed %v, %+v", name, allowed, record)
+		}
+	}
+}
+
+type badSigner struct{ signer }
+
+func (badSigner) Sign(context.Context, []byte) (string, string, error) { return "a.\xff.c", "k1", nil }
 
 // TestGarbageOnTheWire sends what is no CheckRequest at all: with
 // failure_mode_allow, a gRPC error would let the request through.
