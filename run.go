@@ -22,52 +22,53 @@ import (
 // stopWithin bounds how long requests in flight may keep a stopping service.
 const stopWithin = 10 * time.Second
 
-// Run listens on every configured address before it serves any, serves until
-// it is asked to end, by ctx, and then drains: health says NOT_SERVING, checks are answered for
-// the drain time, and connections are closed. A listener that ends
+// Run listens on every configured address before it serves any, serves until it
+// is asked to end, by ctx, and then drains: health says NOT_SERVING, checks are
+// answered for the drain time, and connections are closed. A listener that ends
 // earlier ends Run with an error, so that no half of a service lives on.
-func (s *Service) Run(asked context.Context) error {
+func (s *Service) Run(ctx context.Context) error {
 	defer s.Close()
 	sockets, err := s.open()
 	if err != nil {
 		return err
 	}
+	return s.serve(ctx, sockets)
+}
+
+func (s *Service) serve(asked context.Context, sockets sockets) error {
 	ctx, cancel := context.WithCancelCause(asked)
 	defer cancel(nil)
-
 	var running sync.WaitGroup
-	serve := func(name string, f func() error) {
+	start := func(name string, socket net.Listener, serve func(net.Listener) error) {
+		if socket == nil {
+			return // switched off
+		}
 		running.Go(func() {
-			if err := f(); err != nil {
-				cancel(fmt.Errorf("%s listener ended: %w", name, err))
+			if err := serve(socket); err != nil && !errors.Is(err, http.ErrServerClosed) {
+				cancel(fmt.Errorf("the %s listener ended: %w", name, err))
 			}
 		})
 	}
 	checks, healths := s.grpcServer()
-	serve("grpc", func() error { return checks.Serve(sockets.grpc) })
-	public := s.httpServer(s.public())
-	serve("http", func() error { return closedIsFine(public.Serve(sockets.http)) })
-	admin := s.httpServer(s.admin())
-	if sockets.admin != nil {
-		serve("admin", func() error { return closedIsFine(admin.Serve(sockets.admin)) })
-	}
-	watching, stopWatching := context.WithCancel(ctx)
-	running.Go(func() { s.watch(watching) })
-	healths.Resume()
+	public, admin := s.httpServer(s.public()), s.httpServer(s.admin())
+	start("grpc", sockets.grpc, checks.Serve)
+	start("http", sockets.http, public.Serve)
+	start("admin", sockets.admin, admin.Serve)
+	running.Go(func() { s.watch(ctx) })
 	s.announce(sockets)
 
 	<-ctx.Done()
-	s.log.Info("draining", "for", s.options.Drain.String())
 	healths.Shutdown()
-	stopWatching()
-	if asked.Err() == nil { // a listener ended: nothing is left to drain
-		stop(checks, public, admin)
-		running.Wait()
-		return context.Cause(ctx)
+	failed := asked.Err() == nil
+	if !failed {
+		s.log.Info("draining", "for", s.options.Drain.String())
+		time.Sleep(s.options.Drain)
 	}
-	time.Sleep(s.options.Drain)
 	stop(checks, public, admin)
 	running.Wait()
+	if failed {
+		return context.Cause(ctx)
+	}
 	return nil
 }
 
@@ -135,13 +136,6 @@ func (s *Service) httpServer(handler http.Handler) *http.Server {
 		MaxHeaderBytes:    8 << 10,
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
-}
-
-func closedIsFine(err error) error {
-	if errors.Is(err, http.ErrServerClosed) {
-		return nil
-	}
-	return err
 }
 
 // stop ends the servers gracefully, and by force when time is up.

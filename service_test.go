@@ -447,6 +447,26 @@ func TestAListenerThatCannotOpenEndsTheProcess(t *testing.T) {
 	}
 }
 
+// TestAListenerThatEndsEndsTheService: half a service is none.
+func TestAListenerThatEndsEndsTheService(t *testing.T) {
+	for name, pick := range map[string]func(sockets) net.Listener{
+		"grpc":  func(s sockets) net.Listener { return s.grpc },
+		"http":  func(s sockets) net.Listener { return s.http },
+		"admin": func(s sockets) net.Listener { return s.admin },
+	} {
+		h := newHouse(t)
+		opened, err := h.open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		pick(opened).Close()
+		if err := h.serve(t.Context(), opened); err == nil || !strings.Contains(err.Error(), name+" listener ended") {
+			t.Errorf("%s: %v", name, err)
+		}
+		h.Close()
+	}
+}
+
 type syncBuffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer
