@@ -32,8 +32,7 @@ type condition struct {
 }
 
 func (s *Service) conditions() []condition {
-	snap := s.acquire()
-	defer snap.release()
+	snap := s.current.Load()
 	status := s.ring.Status()
 	list := []condition{{Name: "signing key", OK: s.ring.KeyID() != "", Required: true, Detail: s.ring.KeyID()}}
 	if status.Ephemeral {
@@ -44,7 +43,7 @@ func (s *Service) conditions() []condition {
 		reload.OK, reload.Detail = false, "the last reload failed; the state before it is in force: "+*failure
 	}
 	list = append(list, reload)
-	for _, source := range snap.sources {
+	for _, source := range snap.issuers {
 		set := source.Status()
 		c := condition{Name: "keys of source " + source.source, OK: set.Keys > 0 && set.LastError == "", Detail: fmt.Sprintf("%d keys", set.Keys)}
 		if !set.LastSuccess.IsZero() {

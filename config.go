@@ -135,8 +135,8 @@ func (c *Config) validate() error {
 	if _, err := authz.ParseIssuer(c.Issuer); err != nil {
 		wrong("issuer", err.Error())
 	}
-	if c.PublishBefore < 0 {
-		wrong("publish_before", "is negative")
+	if c.PublishBefore < time.Second || c.PublishBefore > 720*time.Hour {
+		wrong("publish_before", "is not between 1s and 720h")
 	}
 	if c.Assertion.TTL == 0 { // would become the default further on
 		wrong("assertion.ttl", authz.ValidTTL(0).Error())

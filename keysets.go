@@ -25,20 +25,18 @@ type keySets struct {
 
 type sharedKeySet struct {
 	*verify.KeySet
-	what   string // everything its content depends on
-	source string // name of a source that uses it, for people
-	users  int
+	what  string // everything its content depends on
+	users int
+}
+
+// issuerKeys are the keys of one source of a snapshot.
+type issuerKeys struct {
+	source string
+	*sharedKeySet
 }
 
 // get returns the key set for a source and counts one user.
-func (k *keySets) get(source credential.JWT, read *files) (*sharedKeySet, error) {
-	var content []byte
-	if source.JWKSFile != "" {
-		var err error
-		if content, err = read.file(source.JWKSFile); err != nil {
-			return nil, err
-		}
-	}
+func (k *keySets) get(source credential.JWT, content []byte) (*sharedKeySet, error) {
 	identity, err := json.Marshal([]any{source.Issuer, source.JWKSURL, source.JWKSFile, source.Algorithms, content})
 	if err != nil {
 		return nil, fmt.Errorf("describing a key set: %v", err)
@@ -51,7 +49,7 @@ func (k *keySets) get(source credential.JWT, read *files) (*sharedKeySet, error)
 		if err != nil {
 			return nil, err
 		}
-		shared = &sharedKeySet{KeySet: set, what: string(identity), source: source.Name}
+		shared = &sharedKeySet{KeySet: set, what: string(identity)}
 		if k.byWhat == nil {
 			k.byWhat = map[string]*sharedKeySet{}
 		}
@@ -74,10 +72,11 @@ func (k *keySets) open(source credential.JWT, content []byte) (*verify.KeySet, e
 	return verify.Discover(source.Issuer, options), nil
 }
 
-func (k *keySets) release(list []*sharedKeySet) {
+func (k *keySets) release(list []issuerKeys) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	for _, shared := range list {
+	for _, keys := range list {
+		shared := keys.sharedKeySet
 		if shared.users--; shared.users == 0 {
 			delete(k.byWhat, shared.what)
 			if shared.KeySet != nil {

@@ -15,7 +15,6 @@ import (
 
 	"golang.org/x/net/netutil"
 
-	"privyseal/authz"
 )
 
 // maxConnections bounds each listener. Envoy needs one connection per worker.
@@ -82,7 +81,7 @@ func loadTLS(config *Config, read *files) (t listenerTLS, err error) {
 		}
 		c, err := serverTLS(l.TLS, read)
 		if err != nil {
-			errs = append(errs, prefixed(path, err))
+			errs = append(errs, option(path, err))
 			return nil
 		}
 		c.NextProtos = protocols
@@ -144,13 +143,6 @@ func allowedPeer(state tls.ConnectionState, sans []string) error {
 		}
 	}
 	return errors.New("the client certificate has none of client_sans")
-}
-
-func option(path string, err error) error {
-	if err == nil {
-		return nil
-	}
-	return &authz.OptionError{Path: path, Err: err}
 }
 
 // currentTLS is a configuration that asks for another at each handshake.

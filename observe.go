@@ -65,13 +65,13 @@ func (m *metrics) reloaded(err error, now time.Time) {
 }
 
 // observe keeps one decision: a line in the log, a count, a duration.
-func (s *Service) observe(rec *authz.Record) {
+func (s *Service) observe(rec authz.Record) {
 	s.metrics.checks.WithLabelValues(string(rec.Outcome), string(rec.Reason)).Inc()
 	s.metrics.duration.WithLabelValues(string(rec.Outcome)).Observe(rec.Took.Seconds())
 	if rec.GroupsDropped > 0 {
 		s.metrics.groupsDropped.Inc()
 	}
-	s.options.Decisions.LogAttrs(context.Background(), level(rec), "decision", attributes(rec)...)
+	s.options.Decisions.LogAttrs(context.Background(), level(&rec), "decision", attributes(&rec)...)
 }
 
 func level(rec *authz.Record) slog.Level {
@@ -142,7 +142,7 @@ var (
 		"1, with the digest of the published key set: replicas must agree.", []string{"sha256"}, nil)
 	keyTooNew = prometheus.NewDesc("privyseal_signing_key_missing_publication_seconds",
 		"How long the signing key should still have been published before it signed.", nil, nil)
-	issuerKeys = prometheus.NewDesc("privyseal_issuer_keys",
+	issuerKeyCount = prometheus.NewDesc("privyseal_issuer_keys",
 		"Usable keys of a token source.", []string{"source"}, nil)
 	issuerAge = prometheus.NewDesc("privyseal_issuer_keys_fetched_timestamp_seconds",
 		"When the keys of a token source were last fetched; 0 is never.", []string{"source"}, nil)
@@ -150,7 +150,7 @@ var (
 
 // Describe implements [prometheus.Collector].
 func (keyMetrics) Describe(c chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{keyInfo, jwksInfo, keyTooNew, issuerKeys, issuerAge} {
+	for _, d := range []*prometheus.Desc{keyInfo, jwksInfo, keyTooNew, issuerKeyCount, issuerAge} {
 		c <- d
 	}
 }
@@ -166,20 +166,13 @@ func (m keyMetrics) Collect(c chan<- prometheus.Metric) {
 	}
 	gauge(jwksInfo, 1, status.JWKSDigest)
 	gauge(keyTooNew, status.MissingPublication.Seconds())
-	snap := m.acquire()
-	defer snap.release()
-	seen := map[string]bool{}
-	for _, source := range snap.sources {
-		if seen[source.source] {
-			continue
-		}
-		seen[source.source] = true
+	for _, source := range m.current.Load().issuers {
 		set := source.Status()
 		fetched := 0.0
 		if !set.LastSuccess.IsZero() {
 			fetched = float64(set.LastSuccess.Unix())
 		}
-		gauge(issuerKeys, float64(set.Keys), source.source)
+		gauge(issuerKeyCount, float64(set.Keys), source.source)
 		gauge(issuerAge, fetched, source.source)
 	}
 }

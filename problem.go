@@ -4,6 +4,8 @@ import (
 	"errors"
 	"strconv"
 	"strings"
+
+	"privyseal/authz"
 )
 
 // Problems turns what is wrong with the options of a loaded configuration into
@@ -119,4 +121,13 @@ func (n *node) unexpanded(message string) string {
 		message = f.unexpanded(message)
 	}
 	return message
+}
+
+// option says at which option of the configuration a mistake is. Paths of option
+// errors within err lead on from there.
+func option(path string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &authz.OptionError{Path: path, Err: err}
 }

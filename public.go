@@ -35,9 +35,7 @@ func (s *Service) public() http.Handler {
 // must equal the iss of assertions, so there is none for a bare host name, and
 // for an issuer that depends on the host only literal hosts of rules have one.
 func (s *Service) discovery(w http.ResponseWriter, r *http.Request) {
-	snap := s.acquire()
-	defer snap.release()
-	issuer, ok := snap.issuerFor(r.Host)
+	issuer, ok := s.current.Load().issuerFor(r.Host)
 	switch {
 	case !ok:
 		http.NotFound(w, r)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"privyseal/authz"
+	"privyseal/authz/credential"
 	"privyseal/keys"
 )
 
@@ -39,13 +40,14 @@ type Service struct {
 	ring    *keys.Ring
 	metrics *metrics
 	keySets keySets
+	tokens  *authz.Cache[credential.VerifiedToken]
 
 	current atomic.Pointer[snapshot] // never nil after New
 
-	reloading sync.Mutex // one reload at a time; guards what follows
-	files     files      // as the current snapshot read them
-	failed    string     // the last reload's mistake; "" if it succeeded
-	failure   atomic.Pointer[string]
+	closed    atomic.Bool
+	reloading sync.Mutex             // one reload at a time; guards files
+	files     files                  // as the last reload read them, good or bad
+	failure   atomic.Pointer[string] // the last reload's mistake; nil if it succeeded
 }
 
 // New loads the configuration and everything it names, and returns a service
@@ -80,6 +82,7 @@ func prepare(o ServiceOptions) *Service {
 	s.ring = keys.NewRing(keys.RingOptions{Now: o.Now, Rand: o.Rand, Logger: o.Log})
 	s.metrics = newMetrics(s)
 	s.keySets.log, s.keySets.now = o.Log, o.Now
+	s.tokens = authz.NewCache[credential.VerifiedToken](tokenCacheBytes)
 	return s
 }
 
@@ -98,35 +101,38 @@ func Validate(o LoadOptions) error {
 // Config returns the configuration in force. It is not to be changed.
 func (s *Service) Config() *Config { return s.current.Load().config }
 
-// Close lets go of what the service holds. It is for services that are not
-// [Service.Run]; Run closes by itself.
+// Close lets go of what the service holds; after it, every request is denied. It
+// is for services that are not [Service.Run]; Run closes by itself.
 func (s *Service) Close() {
-	if snap := s.current.Load(); snap != nil {
-		snap.release()
+	if !s.closed.Swap(true) {
+		s.current.Load().release()
 	}
 }
 
 // Authorize decides with the current snapshot.
 func (s *Service) Authorize(ctx context.Context, r *authz.Request) authz.Decision {
 	snap := s.acquire()
+	if snap == nil {
+		return authz.Decision{}
+	}
 	defer snap.release()
 	return snap.authorizer.Authorize(ctx, r)
 }
 
 // Refuse makes the decision for a request that cannot be read.
 func (s *Service) Refuse(ctx context.Context, r *authz.Request, d *authz.Denial) authz.Decision {
-	snap := s.acquire()
-	defer snap.release()
-	return snap.authorizer.Refuse(ctx, r, d)
+	return s.current.Load().authorizer.Refuse(ctx, r, d)
 }
 
-// acquire returns the current snapshot and keeps it open until it is released.
+// acquire returns the current snapshot and keeps it open until it is released;
+// nil after Close.
 func (s *Service) acquire() *snapshot {
-	for {
+	for !s.closed.Load() {
 		if snap := s.current.Load(); snap.acquire() {
 			return snap
 		}
 	}
+	return nil
 }
 
 // Reload reads the configuration and all files it names again. If anything is
@@ -141,28 +147,25 @@ func (s *Service) reload() error {
 	err := s.load()
 	s.metrics.reloaded(err, s.options.Now())
 	if err == nil {
-		s.failed = ""
 		s.failure.Store(nil)
 		return nil
 	}
 	text := err.Error()
-	if text != s.failed {
-		s.log.Error("reload failed; the old configuration stays in force", "error", text)
-	}
-	s.failed = text
 	s.failure.Store(&text)
+	s.log.Error("reload failed; the old configuration stays in force", "error", text)
 	return err
 }
 
 // load builds a snapshot from what the files hold now, and makes it current.
 func (s *Service) load() error {
 	read := newFiles(s.options.Load.ReadFile)
+	defer func() { s.files = *read }()
 	options := s.options.Load
 	options.ReadFile = read.file
 	old := s.current.Load()
 	var next *snapshot
 	config, err := loadChecked(options, func(config *Config) (err error) {
-		next, err = s.build(config, read, old)
+		next, err = s.build(config, read)
 		return err
 	})
 	if err == nil && old != nil && !sameListeners(old.config, config) {
@@ -181,7 +184,6 @@ func (s *Service) load() error {
 		return err
 	}
 	s.current.Store(next)
-	s.files = *read
 	if old != nil {
 		old.release()
 		s.log.Info("configuration reloaded", "rules", len(next.policy.Rules()), "signing_kid", s.ring.KeyID())

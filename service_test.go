@@ -221,6 +221,32 @@ func TestSnapshotClosesAfterItsLastRequest(t *testing.T) {
 	h.mustAllow("second")
 }
 
+func TestAfterCloseEverythingIsDenied(t *testing.T) {
+	h := newHouse(t)
+	h.Close()
+	h.Close()
+	if d := h.ask(); d.Grant() != nil || d.Reply().Status != 503 {
+		t.Errorf("%+v", d.Record)
+	}
+	for _, path := range []string{"/livez", "/readyz?verbose", "/metrics"} {
+		h.get(h.admin(), path)
+	}
+}
+
+func TestOurOwnIssuerIsNoSource(t *testing.T) {
+	source := "version: 1\nissuer: %s\nidentity: [{jwt: {name: us, issuer: \"https://app.example%s\", audiences: [x]}}]\n" +
+		"rules: [{name: a, match: {hosts: [app.example]}, audience: a, allow: {authenticated: true}}]\n"
+	for issuer, slash := range map[string]string{"uri": "/", "uri-bare": "", "https://app.example": ""} {
+		err := Validate(LoadOptions{Source: fmt.Appendf(nil, source, issuer, slash), Environ: []string{}})
+		if err == nil || !strings.Contains(err.Error(), "identity[0].jwt.issuer") {
+			t.Errorf("%s: %v", issuer, err)
+		}
+	}
+	if err := Validate(LoadOptions{Source: fmt.Appendf(nil, source, "host", ""), Environ: []string{}}); err != nil {
+		t.Errorf("host: %v", err)
+	}
+}
+
 func TestKeySetsCloseWithTheirLastSnapshot(t *testing.T) {
 	h := newHouse(t)
 	defer h.Close()
@@ -257,7 +283,7 @@ func TestFilesThatAppearMendAFailedReload(t *testing.T) {
 		t.Fatal("a missing file was accepted")
 	}
 	h.write("more.pem", newKeys(t, 1))
-	h.poll(last)
+	h.poll(h.poll(last))
 	if failure := h.failure.Load(); failure != nil {
 		t.Fatalf("still failing: %s", *failure)
 	}

@@ -2,10 +2,8 @@ package privyseal
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"errors"
 	"fmt"
-	"slices"
 	"sync/atomic"
 
 	"privyseal/authz"
@@ -14,11 +12,8 @@ import (
 	"privyseal/keys"
 )
 
-// Bounds of what is kept between requests, in bytes.
-const (
-	tokenCacheBytes = 32 << 20
-	reuseCacheBytes = 16 << 20
-)
+// tokenCacheBytes bounds the cache of verified credentials.
+const tokenCacheBytes = 32 << 20
 
 // snapshot is everything a decision depends on. It is immutable but for its
 // count of users, and lets go of what it holds after the last one.
@@ -28,18 +23,11 @@ type snapshot struct {
 	authorizer *authz.Authorizer
 	keys       *keys.Set // nil: none configured
 	tls        listenerTLS
-	tokens     tokenCache
-	sources    []*sharedKeySet
+	issuers    []issuerKeys
+	own        map[string]bool // what iss may be of our own assertions
 
 	users   atomic.Int64 // requests, and one for being current
 	closing func()
-}
-
-// tokenCache is the cache of verified tokens, and the files of keys it depends
-// on.
-type tokenCache struct {
-	*authz.Cache[credential.VerifiedToken]
-	revision [sha256.Size]byte
 }
 
 func (s *snapshot) acquire() bool {
@@ -60,12 +48,11 @@ func (s *snapshot) release() {
 	}
 }
 
-// build makes a snapshot, taking over from the old one what is unchanged. The
-// error's paths are those of the configuration.
-func (s *Service) build(config *Config, read *files, old *snapshot) (_ *snapshot, err error) {
+// build makes a snapshot. The error's paths are those of the configuration.
+func (s *Service) build(config *Config, read *files) (_ *snapshot, err error) {
 	next := &snapshot{config: config}
 	next.users.Store(1)
-	next.closing = func() { s.keySets.release(next.sources) }
+	next.closing = func() { s.keySets.release(next.issuers) }
 	defer func() {
 		if err != nil {
 			next.release()
@@ -73,13 +60,12 @@ func (s *Service) build(config *Config, read *files, old *snapshot) (_ *snapshot
 	}()
 	issuer, err := authz.ParseIssuer(config.Issuer)
 	if err != nil {
-		return nil, &authz.OptionError{Path: "issuer", Err: err}
+		return nil, option("issuer", err)
 	}
 	var keysErr, tlsErr, rulesErr, assertionErr error
 	next.keys, keysErr = parseKeys(config, read)
 	next.tls, tlsErr = loadTLS(config, read)
-	next.tokens = tokensFor(config, read, old)
-	credentials, identityErr := s.credentials(next, read, issuer)
+	credentials, identityErr := s.credentials(next, read)
 	if identityErr != nil {
 		credentials = &credential.Credentials{} // for the rules' mistakes
 	}
@@ -88,34 +74,30 @@ func (s *Service) build(config *Config, read *files, old *snapshot) (_ *snapshot
 	})
 	next.authorizer, assertionErr = authz.New(authz.Options{
 		Policy: next.policy, Signer: s.ring, Issuer: issuer, Assertion: config.Assertion,
-		Reuse: authz.NewCache[authz.Signed](reuseCacheBytes), Now: s.options.Now, Rand: s.options.Rand,
+		Now: s.options.Now, Rand: s.options.Rand,
 	})
-	if err := errors.Join(keysErr, tlsErr, prefixed("identity", identityErr), prefixed("rules", rulesErr),
-		prefixed("assertion", assertionErr)); err != nil {
+	if err := errors.Join(keysErr, tlsErr,
+		option("identity", identityErr), option("rules", rulesErr), option("assertion", assertionErr)); err != nil {
 		return nil, err
 	}
-	return next, nil
+	next.own = ownIssuers(issuer, next.policy.Hosts())
+	return next, foreign(config.Identity, next.own)
 }
 
 // credentials makes the identity sources. Their key sets outlive the snapshot.
-func (s *Service) credentials(next *snapshot, read *files, issuer authz.Issuer) (*credential.Credentials, error) {
+func (s *Service) credentials(next *snapshot, read *files) (*credential.Credentials, error) {
 	return credential.New(next.config.Identity, credential.Env{
-		KeySet: func(source credential.JWT) (credential.KeySet, error) {
-			shared, err := s.keySets.get(source, read)
+		KeySet: func(source credential.JWT, file []byte) (credential.KeySet, error) {
+			shared, err := s.keySets.get(source, file)
 			if err != nil {
 				return nil, err
 			}
-			next.sources = append(next.sources, shared)
+			next.issuers = append(next.issuers, issuerKeys{source.Name, shared})
 			return shared.KeySet, nil
 		},
-		ReadFile: read.file,
-		Cache:    next.tokens.Cache,
-		OwnIssuer: func(iss string) bool {
-			if !issuer.PerHost() {
-				return iss == string(issuer)
-			}
-			return next.policy != nil && slices.ContainsFunc(next.policy.Hosts(), func(host string) bool { return issuer.For(host) == iss })
-		},
+		ReadFile:        read.file,
+		Cache:           s.tokens,
+		OwnIssuer:       func(iss string) bool { return next.own[iss] }, // filled before the first request
 		OwnKey:          s.ring.Has,
 		AssertionHeader: next.config.Assertion.Header,
 		Now:             s.options.Now,
@@ -133,36 +115,46 @@ func describe(sources []credential.Source) []policy.Source {
 	return list
 }
 
-// tokensFor returns the old cache of verified tokens, unless a file of issuer
-// keys has changed: a key may have been replaced under its old name.
-func tokensFor(config *Config, read *files, old *snapshot) tokenCache {
-	h := sha256.New()
-	for _, source := range config.Identity {
-		if source.JWT != nil && source.JWT.JWKSFile != "" {
-			content, _ := read.file(source.JWT.JWKSFile) // a missing file is reported by its source
-			fmt.Fprintf(h, "%q %d\n%s", source.JWT.Name, len(content), content)
+// ownIssuers are the values of iss in our own assertions. Nobody else is
+// believed who claims one of them.
+func ownIssuers(issuer authz.Issuer, hosts []string) map[string]bool {
+	if !issuer.PerHost() {
+		return map[string]bool{string(issuer): true}
+	}
+	own := map[string]bool{}
+	for _, host := range hosts {
+		own[issuer.For(host)] = true
+	}
+	return own
+}
+
+// foreign refuses sources whose issuer is ourselves.
+func foreign(sources []credential.Source, own map[string]bool) error {
+	var errs []error
+	for i, source := range sources {
+		if source.JWT != nil && own[source.JWT.Issuer] {
+			errs = append(errs, option(fmt.Sprintf("identity[%d].jwt.issuer", i), errOwnIssuer))
+		}
+		if source.EnvoyMetadata != nil && own[source.EnvoyMetadata.Issuer] {
+			errs = append(errs, option(fmt.Sprintf("identity[%d].envoy_metadata.issuer", i), errOwnIssuer))
 		}
 	}
-	var cache tokenCache
-	h.Sum(cache.revision[:0])
-	if old != nil && old.tokens.revision == cache.revision {
-		return old.tokens
-	}
-	cache.Cache = authz.NewCache[credential.VerifiedToken](tokenCacheBytes)
-	return cache
+	return errors.Join(errs...)
 }
+
+var errOwnIssuer = errors.New("is the issuer of our own assertions: they are addressed to applications and no credential")
 
 // parseKeys reads the configured signing keys; nil if there are none.
 func parseKeys(config *Config, read *files) (*keys.Set, error) {
-	text, option := []byte(config.SigningKey), "signing_key"
+	text, name := []byte(config.SigningKey), "signing_key"
 	if config.SigningKeyFile != "" {
-		option = "signing_key_file"
+		name = "signing_key_file"
 		content, err := read.file(config.SigningKeyFile)
 		if err != nil {
-			return nil, &authz.OptionError{Path: option, Err: err}
+			return nil, option(name, err)
 		}
 		if len(bytes.TrimSpace(content)) == 0 {
-			return nil, &authz.OptionError{Path: option, Err: errors.New("the file is empty: write a key with `privyseal keys generate`")}
+			return nil, option(name, errors.New("the file is empty: write a key with `privyseal keys generate`"))
 		}
 		text = content
 	}
@@ -171,39 +163,7 @@ func parseKeys(config *Config, read *files) (*keys.Set, error) {
 	}
 	set, err := keys.Parse(text, keys.ParseOptions{AllowSample: config.loopbackOnly()})
 	if err != nil {
-		return nil, &authz.OptionError{Path: option, Err: err}
+		return nil, option(name, err)
 	}
 	return set, nil
-}
-
-// prefixed puts the paths of option errors under a section.
-func prefixed(section string, err error) error {
-	if err == nil {
-		return nil
-	}
-	var list []error
-	for _, e := range unjoin(err) {
-		var option interface{ OptionPath() string }
-		if !errors.As(e, &option) {
-			list = append(list, fmt.Errorf("%s: %w", section, e))
-			continue
-		}
-		path := option.OptionPath()
-		if path != "" && path[0] != '[' {
-			path = "." + path
-		}
-		list = append(list, &authz.OptionError{Path: section + path, Err: errors.Unwrap(e)})
-	}
-	return errors.Join(list...)
-}
-
-func unjoin(err error) []error {
-	if joined, ok := err.(interface{ Unwrap() []error }); ok {
-		var list []error
-		for _, e := range joined.Unwrap() {
-			list = append(list, unjoin(e)...)
-		}
-		return list
-	}
-	return []error{err}
 }

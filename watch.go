@@ -35,15 +35,15 @@ func (s *Service) watch(ctx context.Context) {
 	}
 }
 
-// poll reloads if the files differ from those in force and two successive
-// readings agree: one reading may be of a file half written. After a failure it
-// tries again at each reading, because what was missing may have appeared.
+// poll reloads if the files differ from those that the last reload read, good or
+// bad, and two successive readings agree: one may be of a file half written. A
+// file that is missing is one of those, so its appearance is a change.
 func (s *Service) poll(last *files) *files {
 	s.reloading.Lock()
 	defer s.reloading.Unlock()
 	now := s.files.again()
 	stable := last != nil && now.equal(last)
-	if stable && (s.failed != "" || !now.equal(&s.files)) {
+	if stable && !now.equal(&s.files) {
 		s.reload() // logged there
 	}
 	return now

@@ -6,15 +6,24 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"strings"
 	"time"
 )
 
-// Signed is an assertion that may be used again.
-type Signed struct {
+// signed is an assertion.
+type signed struct {
 	jws, kid, jti string
 	expires       time.Time
 }
+
+// granted is what the record says of the assertion, if the grant is given.
+type granted struct {
+	signed
+	audience      string
+	groupsDropped int
+}
+
+// reuseCacheBytes bounds the assertions that are kept to be used again.
+const reuseCacheBytes = 16 << 20
 
 // assert makes the assertion and the grant that carries it.
 func (c *check) assert(ctx context.Context) error {
@@ -22,18 +31,15 @@ func (c *check) assert(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	signed, err := c.sized(ctx, content)
+	c.granted.audience = content.audience
+	if err := c.sized(ctx, content); err != nil {
+		return err
+	}
+	set, err := c.fields(content)
 	if err != nil {
 		return err
 	}
-	set, err := c.fields(content, signed)
-	if err != nil {
-		return err
-	}
-	rec := &c.decision.Record
-	rec.Reason = Allowed
-	rec.Audience, rec.KeyID, rec.JWTID = strings.Clone(content.audience), signed.kid, signed.jti
-	rec.Expires, rec.Bytes = signed.expires, len(signed.jws)
+	c.decision.Record.Reason = Allowed
 	c.decision.grant = c.owned.grant(c.request, &c.decision.fx, set)
 	return nil
 }
@@ -71,57 +77,60 @@ func (c *check) audience() (string, error) {
 }
 
 // sized signs, and does what the options say when the result is too large.
-func (c *check) sized(ctx context.Context, content *claims) (Signed, error) {
-	signed, err := c.sign(ctx, content)
-	if err != nil || len(signed.jws) <= c.assertion.MaxBytes {
-		return signed, err
+func (c *check) sized(ctx context.Context, content *claims) (err error) {
+	if c.granted.signed, err = c.sign(ctx, content); err != nil {
+		return err
 	}
-	if c.assertion.OnOverflow == "drop_groups" && len(content.groups) > 0 {
-		c.decision.Record.GroupsDropped = len(content.groups)
+	size := len(c.granted.jws)
+	if size > c.assertion.MaxBytes && c.assertion.OnOverflow == "drop_groups" && len(content.groups) > 0 {
+		c.granted.groupsDropped = len(content.groups)
 		content.groups, content.overage = nil, true
-		return c.sized(ctx, content)
+		if c.granted.signed, err = c.sign(ctx, content); err != nil {
+			return err
+		}
+		size = len(c.granted.jws)
 	}
-	return Signed{}, &Denial{
-		Reason: AssertionTooLarge,
-		Detail: fmt.Sprintf("the assertion would be %d bytes, over max_bytes %d", len(signed.jws), c.assertion.MaxBytes),
+	if size > c.assertion.MaxBytes {
+		return &Denial{Reason: AssertionTooLarge, Detail: fmt.Sprintf("the assertion would be %d bytes, over max_bytes %d", size, c.assertion.MaxBytes)}
 	}
+	return nil
 }
 
 // sign writes the claims and signs them, or finds the same signed already.
-func (c *check) sign(ctx context.Context, content *claims) (Signed, error) {
+func (c *check) sign(ctx context.Context, content *claims) (made signed, err error) {
 	started := c.now()
 	defer func() { c.decision.Record.Signing += c.now().Sub(started) }()
 	payload, err := content.appendTo(make([]byte, 0, 1024), &c.assertion)
 	if err != nil {
-		return Signed{}, (&Denial{Reason: UnsafeClaim}).Because(err)
+		return signed{}, (&Denial{Reason: UnsafeClaim}).Because(err)
 	}
 	key, reusable := c.reuseKey(payload)
 	if reusable {
-		if signed, ok := c.reuse.Get(key, started); ok {
-			return signed, nil
+		if made, ok := c.reuse.Get(key, started); ok {
+			return made, nil
 		}
 	}
-	signed := Signed{jti: c.decision.Record.ID, expires: started.Add(c.rule.TTL).Truncate(time.Second)}
-	if expires := c.identity.Expires; !expires.IsZero() && expires.Before(signed.expires) {
-		signed.expires = expires
+	made = signed{jti: c.decision.Record.ID, expires: started.Add(c.rule.TTL).Truncate(time.Second)}
+	if expires := c.identity.Expires; !expires.IsZero() && expires.Before(made.expires) {
+		made.expires = expires
 	}
-	payload = appendMoment(payload, started.Add(-backdate), signed.expires, signed.jti)
-	if signed.jws, signed.kid, err = c.signer.Sign(ctx, payload); err == nil && (signed.jws == "" || signed.kid == "") {
+	payload = appendMoment(payload, started.Add(-backdate), made.expires, made.jti)
+	if made.jws, made.kid, err = c.signer.Sign(ctx, payload); err == nil && (made.jws == "" || made.kid == "") {
 		err = errors.New("signer returned nothing")
 	}
 	if err != nil {
-		return Signed{}, (&Denial{Reason: SigningFailed}).Because(err)
+		return signed{}, (&Denial{Reason: SigningFailed}).Because(err)
 	}
 	if reusable {
-		c.reuse.Put(key, signed, len(signed.jws)+len(signed.kid)+len(signed.jti), started.Add(min(c.assertion.Reuse, c.rule.TTL/2)))
+		c.reuse.Put(key, made, len(made.jws)+len(made.kid)+len(made.jti), started.Add(min(c.assertion.Reuse, c.rule.TTL/2)))
 	}
-	return signed, nil
+	return made, nil
 }
 
 // reuseKey names an assertion by everything in it but the moment: the claims,
 // how long it may live, and the key.
 func (c *check) reuseKey(payload []byte) (key [sha256.Size]byte, ok bool) {
-	if c.reuse == nil || c.assertion.Reuse <= 0 {
+	if c.reuse == nil {
 		return key, false
 	}
 	h := sha256.New()
@@ -135,9 +144,9 @@ func (c *check) reuseKey(payload []byte) (key [sha256.Size]byte, ok bool) {
 }
 
 // fields are the request headers that carry the assertion and single claims.
-func (c *check) fields(content *claims, signed Signed) ([]Field, error) {
+func (c *check) fields(content *claims) ([]Field, error) {
 	set := make([]Field, 1, 1+len(c.headers))
-	set[0] = Field{c.assertion.Header, signed.jws}
+	set[0] = Field{c.assertion.Header, c.granted.jws}
 	for _, header := range c.headers {
 		value, ok, err := content.header(c.assertion.ClaimHeaders[header])
 		if err == nil && len(value) > c.assertion.MaxBytes {

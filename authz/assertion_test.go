@@ -305,14 +305,15 @@ func (c counting) Sign(ctx context.Context, p []byte) (string, string, error) {
 func TestReuse(t *testing.T) {
 	now := noon
 	made := 0
-	cache := NewCache[Signed](1 << 20)
+	cache := NewCache[signed](1 << 20)
 	ask := func(kid string, edit func(*Identity), rule *Rule) string {
 		t.Helper()
 		rule.Authenticate = []Authenticator{as(alice(edit))}
 		a := newAuthorizer(t, Options{
-			Policy: only(rule), Reuse: cache, Now: func() time.Time { return now }, Assertion: AssertionOptions{Reuse: 30 * time.Second},
+			Policy: only(rule), Now: func() time.Time { return now }, Assertion: AssertionOptions{Reuse: 30 * time.Second},
 			Signer: counting{edSigner{kid}, &made},
 		})
+		a.reuse = cache // so that keys and rules can differ under one cache
 		d := a.Authorize(t.Context(), request(t, "/", nil))
 		if d.Grant() == nil {
 			t.Fatalf("%+v", d.Record)

@@ -21,9 +21,8 @@ type Options struct {
 	Assertion AssertionOptions
 	Endpoints map[string]Endpoint // by exact canonical path
 
-	Reuse *Cache[Signed]   // shared by successive snapshots; nil reuses nothing
-	Now   func() time.Time // default time.Now
-	Rand  io.Reader        // default crypto/rand.Reader
+	Now  func() time.Time // default time.Now
+	Rand io.Reader        // default crypto/rand.Reader
 }
 
 // Signer signs with the one key that is due. It is safe for concurrent use.
@@ -46,7 +45,7 @@ type Authorizer struct {
 	headers   []string // of claim headers, sorted
 	owned     owned
 	endpoints map[string]Endpoint
-	reuse     *Cache[Signed]
+	reuse     *Cache[signed] // nil: every request has an assertion of its own
 	now       func() time.Time
 	rand      io.Reader
 }
@@ -64,7 +63,10 @@ func New(o Options) (*Authorizer, error) {
 	a := &Authorizer{
 		policy: o.Policy, signer: o.Signer, issuer: o.Issuer, assertion: assertion,
 		headers:   slices.Sorted(maps.Keys(assertion.ClaimHeaders)),
-		endpoints: o.Endpoints, reuse: o.Reuse, now: o.Now, rand: o.Rand,
+		endpoints: o.Endpoints, now: o.Now, rand: o.Rand,
+	}
+	if assertion.Reuse > 0 {
+		a.reuse = NewCache[signed](reuseCacheBytes)
 	}
 	a.owned = newOwned(append(slices.Clone(a.headers), assertion.Header))
 	if a.issuer == "" {
@@ -122,6 +124,7 @@ type check struct {
 	rule     *Rule
 	identity *Identity
 	extra    Extra
+	granted  granted
 	decision Decision
 }
 
@@ -288,6 +291,8 @@ func (c *check) record() {
 		}
 	case c.decision.grant != nil:
 		rec.Outcome = Allow
+		rec.Audience, rec.GroupsDropped = strings.Clone(c.granted.audience), c.granted.groupsDropped
+		rec.KeyID, rec.JWTID, rec.Expires, rec.Bytes = c.granted.kid, c.granted.jti, c.granted.expires, len(c.granted.jws)
 	default:
 		rec.Outcome, rec.Status = Answer, c.decision.reply.Status
 	}

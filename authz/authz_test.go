@@ -96,6 +96,20 @@ func TestExpiredContextNeverGrants(t *testing.T) {
 	}
 }
 
+// TestLateDenialNamesNoAssertion: what was signed and not sent is not recorded
+// as if it had been.
+func TestLateDenialNamesNoAssertion(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	slow := signerFunc(func(ctx context.Context, p []byte) (string, string, error) {
+		cancel()
+		return edSigner{"k"}.Sign(ctx, p)
+	})
+	d := newAuthorizer(t, Options{Policy: only(signing()), Signer: slow}).Authorize(ctx, request(t, "/", nil))
+	if rec := d.Record; d.Grant() != nil || rec.KeyID != "" || rec.JWTID != "" || rec.Bytes != 0 || rec.Audience != "" || !rec.Expires.IsZero() {
+		t.Errorf("%+v", rec)
+	}
+}
+
 func TestZeroDecisionDenies(t *testing.T) {
 	var d Decision
 	if d.Grant() != nil || d.Reply().Status != 503 {

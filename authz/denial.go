@@ -74,11 +74,11 @@ type StepUp struct {
 	MaxAge time.Duration // authenticated at most this long ago; 0 is any time
 }
 
-// Because returns d with a cause, which goes to the decision record and never
-// to the client. The cause must not hold a secret.
-func (d *Denial) Because(cause error) *Denial {
+// Because returns a copy of d with a cause, which goes to the decision record and
+// never to the client. The cause must not hold a secret.
+func (d Denial) Because(cause error) *Denial {
 	d.cause = cause
-	return d
+	return &d
 }
 
 // Error describes the denial without its cause.

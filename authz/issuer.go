@@ -2,6 +2,7 @@ package authz
 
 import (
 	"errors"
+	"net/netip"
 	"net/url"
 	"strings"
 )
@@ -21,7 +22,7 @@ func ParseIssuer(s string) (Issuer, error) {
 	}
 	u, err := url.Parse(s)
 	switch {
-	case err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "":
+	case err != nil || u.Hostname() == "" || u.User != nil || strings.ContainsAny(s, "?#"):
 		return "", errors.New(`is neither "host", "uri", "uri-bare" nor a URL without query and fragment`)
 	case u.Scheme == "http" && !isLoopbackName(u.Hostname()):
 		return "", errors.New("is not https: verifiers would fetch keys over an open network")
@@ -55,5 +56,6 @@ func bracketed(host string) string {
 }
 
 func isLoopbackName(host string) bool {
-	return host == "localhost" || strings.HasSuffix(host, ".localhost") || host == "::1" || strings.HasPrefix(host, "127.")
+	addr, err := netip.ParseAddr(host)
+	return err == nil && addr.IsLoopback() || host == "localhost" || strings.HasSuffix(host, ".localhost")
 }

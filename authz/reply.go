@@ -58,14 +58,15 @@ func (c *check) challenge(ctx context.Context, d *Denial) (*Reply, error) {
 
 // complete gives a reply without a body the plain one. A 401 must name a way to
 // authenticate (RFC 9110 section 15.5.2); with none to name it is a 403.
-func (c *check) complete(reply *Reply, d *Denial) *Reply {
+func (c *check) complete(given *Reply, d *Denial) *Reply {
+	reply := *given // which its maker may give to others too
 	if reply.Status == 401 && len(reply.Challenges) == 0 {
 		reply.Status = 403
 	}
 	if reply.Body == nil && reply.Location == "" {
 		reply.ContentType, reply.Body = c.plain(reply.Status, d)
 	}
-	return reply
+	return &reply
 }
 
 // plain writes the body of a denial: short text for gRPC clients, whom Envoy

@@ -102,7 +102,7 @@ func TestChallenges(t *testing.T) {
 			t.Errorf("%s: %+v", name, reply)
 		}
 	}
-	if len(bearer.reply.Challenges) != 1 {
+	if len(bearer.reply.Challenges) != 1 || bearer.reply.Body != nil {
 		t.Error("a challenger's reply was changed")
 	}
 	d := newAuthorizer(t, Options{Policy: only(signing(login))}).Authorize(t.Context(), request(t, "/", nil))

@@ -36,14 +36,14 @@ type Authorizer interface {
 // Server answers Check. It is safe for concurrent use.
 type Server struct {
 	authorizer Authorizer
-	observe    func(*authz.Record)
+	observe    func(authz.Record)
 }
 
 // NewServer makes a Server. observe, if not nil, is called once for each check,
-// after the decision and before the answer; it may keep the record.
-func NewServer(a Authorizer, observe func(*authz.Record)) *Server {
+// after the decision and before the answer.
+func NewServer(a Authorizer, observe func(authz.Record)) *Server {
 	if observe == nil {
-		observe = func(*authz.Record) {}
+		observe = func(authz.Record) {}
 	}
 	return &Server{authorizer: a, observe: observe}
 }
@@ -76,8 +76,14 @@ func handle(srv any, ctx context.Context, decode func(any) error, _ grpc.UnarySe
 // check is one Check from bytes to answer. It has no error to return.
 func (s *Server) check(ctx context.Context, message []byte) *authv3.CheckResponse {
 	d, answer := s.answer(ctx, message)
-	s.observe(&d.Record)
+	s.record(d.Record)
 	return answer
+}
+
+// record survives an observer that panics: its checks must not end with it.
+func (s *Server) record(r authz.Record) {
+	defer func() { _ = recover() }()
+	s.observe(r)
 }
 
 func (s *Server) answer(ctx context.Context, message []byte) (d authz.Decision, answer *authv3.CheckResponse) {

@@ -155,7 +155,7 @@ func TestFaultsAreDenials(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var records []authz.Record
-			s := NewServer(authorizer(t, c.rule), func(r *authz.Record) { records = append(records, *r) })
+			s := NewServer(authorizer(t, c.rule), func(r authz.Record) { records = append(records, r) })
 			if c.ctx == nil {
 				c.ctx = t.Context()
 			}
@@ -204,7 +204,7 @@ func TestGrantsThatAreNotSent(t *testing.T) {
 		"sent for once": {t.Context(), unhurried{authorizer(t, signing())}, authz.Allowed},
 	} {
 		var record authz.Record
-		m := NewServer(c.a, func(r *authz.Record) { record = *r }).check(c.ctx, encoded(message()))
+		m := NewServer(c.a, func(r authz.Record) { record = r }).check(c.ctx, encoded(message()))
 		if allowed := consistent(t, m); allowed != (c.reason == authz.Allowed) || record.Reason != c.reason {
 			t.Errorf("%s: allowed %v, %+v", name, allowed, record)
 		}

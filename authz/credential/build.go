@@ -29,7 +29,17 @@ func (m *mistakes) build(s *source, options Source, env *Env) {
 
 func (m *mistakes) buildJWT(s *source, options Source, env *Env) {
 	o := options.JWT
-	keys, err := env.KeySet(*o)
+	var (
+		file []byte
+		keys KeySet
+		err  error
+	)
+	if o.JWKSFile != "" {
+		file, err = env.ReadFile(o.JWKSFile)
+	}
+	if err == nil {
+		keys, err = env.KeySet(*o, file)
+	}
 	switch {
 	case err == nil:
 	case o.JWKSFile != "":
@@ -42,7 +52,7 @@ func (m *mistakes) buildJWT(s *source, options Source, env *Env) {
 	s.jwt = &jwtSource{
 		place: place{o.Header, o.Cookie}, forward: o.Forward, algorithms: o.Algorithms, keys: keys,
 		reader:   newReader(o.Name, o.Issuer, o.Audiences, o.ClaimPaths, true),
-		verified: verified{env.Cache, revision(options, nil)},
+		verified: verified{env.Cache, revision(options, file)},
 		env:      env,
 	}
 }

@@ -120,8 +120,11 @@ func (r *reader) identity(claims map[string]any, expires time.Time) (*authz.Iden
 	id.AuthTime, _ = numericDate(claims["auth_time"])
 	groups, known := r.groups(claims)
 	id.Groups, id.GroupsUnknown = groups, !known
-	for _, name := range [...]string{"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "email_verified", "acr", "amr", "auth_time"} {
+	for _, name := range [...]string{"iss", "sub", "aud", "exp", "nbf", "iat", "jti"} {
 		delete(claims, name)
+	}
+	if r.paths["email"] != "email" {
+		delete(claims, "email_verified") // it would seem to speak of the other address
 	}
 	for _, path := range r.paths {
 		delete(claims, path)

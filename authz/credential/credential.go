@@ -13,17 +13,15 @@ import (
 
 // Env is what sources need of the service around them.
 type Env struct {
-	// KeySet returns the keys of a source's issuer, by its JWKSURL, JWKSFile
-	// or discovery. Required where there is a JWT source. Its error is
-	// reported at the option that names the keys.
-	KeySet func(JWT) (KeySet, error)
-	// ReadFile reads a file named by an option. Required where there is a
-	// CAFile.
+	// KeySet returns the keys of a source's issuer, by its JWKSURL, discovery,
+	// or the content of its JWKSFile. Required where there is a JWT source. Its
+	// error is reported at the option that names the keys.
+	KeySet func(source JWT, file []byte) (KeySet, error)
+	// ReadFile reads a file named by an option. Required where there is one.
 	ReadFile func(name string) ([]byte, error)
 	// Cache keeps verified credentials. It may outlive the sources: entries
-	// are found only by sources with the same options. Whoever replaces a key
-	// set by one with other keys under the same names replaces the cache. Nil:
-	// nothing is kept.
+	// are found only by sources with the same options and files. Nil: nothing
+	// is kept.
 	Cache *authz.Cache[VerifiedToken]
 	// OwnIssuer and OwnKey report whether an iss or a kid is privyseal's. Its
 	// assertions are addressed to applications: none is taken as a credential.

@@ -161,7 +161,7 @@ func mustJSON(v any) []byte {
 // env is an environment in which each issuer's URL finds its keys.
 func env(issuers ...*issuer) credential.Env {
 	return credential.Env{
-		KeySet: func(o credential.JWT) (credential.KeySet, error) {
+		KeySet: func(o credential.JWT, _ []byte) (credential.KeySet, error) {
 			for _, i := range issuers {
 				if i.url == o.Issuer {
 					return i, nil

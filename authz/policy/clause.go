@@ -35,10 +35,10 @@ func (c *compiler) clause(path string, o *Clause, admitted []string) clause {
 	c.text(path+".detail", o.Detail, maxDetail)
 	return clause{
 		from:     c.from(path+".from", o.From, admitted),
-		groups:   c.values(path+".groups", o.Groups, pattern),
-		emails:   c.values(path+".emails", o.Emails, emailPattern),
-		domains:  c.values(path+".domains", o.Domains, mailDomain),
-		subjects: c.values(path+".subjects", o.Subjects, pattern),
+		groups:   newWords(c.values(path+".groups", o.Groups, pattern)),
+		emails:   newWords(c.values(path+".emails", o.Emails, emailPattern)),
+		domains:  newWords(c.values(path+".domains", o.Domains, mailDomain)),
+		subjects: newWords(c.values(path+".subjects", o.Subjects, pattern)),
 		detail:   o.Detail,
 	}
 }

@@ -64,13 +64,13 @@ type caller struct {
 	email, domain string
 }
 
-// clause is a compiled [Clause]. Nil lists are absent keys.
+// clause is a compiled [Clause]. Nil words are absent keys.
 type clause struct {
 	from     []string
-	groups   []string
-	emails   []string
-	domains  []string
-	subjects []string
+	groups   *words
+	emails   *words
+	domains  *words
+	subjects *words
 	detail   string
 }
 
@@ -83,15 +83,42 @@ func (c *clause) holds(who *caller) (bool, error) {
 	if c.groups != nil && who.GroupsUnknown {
 		return false, &authz.Denial{Reason: authz.GroupsUnknown, Detail: "a clause of the rule reads groups"}
 	}
-	return (c.groups == nil || slices.ContainsFunc(who.Groups, func(group string) bool { return anyFits(c.groups, group) })) &&
-		(c.emails == nil || anyFits(c.emails, who.email)) &&
-		(c.domains == nil || slices.Contains(c.domains, who.domain)) &&
-		(c.subjects == nil || anyFits(c.subjects, who.Subject)), nil
+	return (c.groups == nil || slices.ContainsFunc(who.Groups, c.groups.fit)) &&
+		(c.emails == nil || c.emails.fit(who.email)) &&
+		(c.domains == nil || c.domains.fit(who.domain)) &&
+		(c.subjects == nil || c.subjects.fit(who.Subject)), nil
 }
 
-// anyFits never holds for the empty value: "*" means anything that was said.
-func anyFits(patterns []string, s string) bool {
-	return s != "" && slices.ContainsFunc(patterns, func(pattern string) bool { return wildcard(pattern, s) })
+// words are the values of one key of a clause. Those without '*' are looked up,
+// so that thousands of them cost what one does.
+type words struct {
+	literal  map[string]struct{}
+	patterns []string
+}
+
+// newWords returns nil for an absent key, and words that fit nothing for an
+// empty list.
+func newWords(list []string) *words {
+	if list == nil {
+		return nil
+	}
+	w := &words{literal: map[string]struct{}{}}
+	for _, s := range list {
+		if strings.Contains(s, "*") {
+			w.patterns = append(w.patterns, s)
+		} else {
+			w.literal[s] = struct{}{}
+		}
+	}
+	return w
+}
+
+// fit never holds for the empty value: "*" means anything that was said.
+func (w *words) fit(s string) bool {
+	if _, ok := w.literal[s]; ok {
+		return s != ""
+	}
+	return s != "" && slices.ContainsFunc(w.patterns, func(pattern string) bool { return wildcard(pattern, s) })
 }
 
 // address returns an e-mail address and its domain in lower case, or nothing if
