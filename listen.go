@@ -14,7 +14,6 @@ import (
 	"syscall"
 
 	"golang.org/x/net/netutil"
-
 )
 
 // maxConnections bounds each listener. Envoy needs one connection per worker.

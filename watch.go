@@ -2,9 +2,6 @@ package privyseal
 
 import (
 	"context"
-	"os"
-	"os/signal"
-	"syscall"
 	"time"
 )
 
@@ -13,12 +10,9 @@ import (
 // Kubernetes' symbolic links do alike.
 const pollEvery = 2 * time.Second
 
-// watch reloads when a file changed or a SIGHUP came, and lets the key ring
-// advance when a moment of its own comes, until ctx ends.
+// watch reloads when a file changed, and lets the key ring advance when a moment
+// of its own comes, until ctx ends.
 func (s *Service) watch(ctx context.Context) {
-	hangup := make(chan os.Signal, 1)
-	signal.Notify(hangup, syscall.SIGHUP)
-	defer signal.Stop(hangup)
 	tick := time.NewTicker(pollEvery)
 	defer tick.Stop()
 	var last *files
@@ -26,8 +20,6 @@ func (s *Service) watch(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-hangup:
-			s.Reload() // logged there
 		case <-tick.C:
 			s.ring.Advance()
 			last = s.poll(last)

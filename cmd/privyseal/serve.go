@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"os"
 	"os/signal"
 	"slices"
 	"syscall"
@@ -45,6 +46,9 @@ as JSON.`,
 		if load.Path == "" {
 			log.Warn("there is no configuration: every request is denied; `privyseal init` writes a first one")
 		}
+		hangups := make(chan os.Signal, 1) // from now on: one that comes early must not end the process
+		signal.Notify(hangups, syscall.SIGHUP)
+		defer signal.Stop(hangups)
 		service, err := privyseal.New(privyseal.ServiceOptions{
 			Load: load, Log: log, Drain: max(*drain, 1), // 0 would be the default
 			Decisions: slog.New(slog.NewJSONHandler(c.OutOrStdout(), nil)),
@@ -55,6 +59,7 @@ as JSON.`,
 		level.Store(service)
 		ctx, stop := untilSignal(c.Context())
 		defer stop()
+		go reloadOn(ctx, hangups, service)
 		err = service.Run(ctx)
 		if errors.Is(err, syscall.EADDRINUSE) {
 			return failed(no, "end what listens there, or listen elsewhere: --grpc, --http, --admin", "%v", err)
@@ -62,6 +67,19 @@ as JSON.`,
 		return err
 	}
 	return c
+}
+
+// reloadOn reloads the service at each signal, until ctx ends. The service logs
+// what comes of it.
+func reloadOn(ctx context.Context, signals <-chan os.Signal, service *privyseal.Service) {
+	for {
+		select {
+		case <-signals:
+			service.Reload()
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // untilSignal returns a context that is canceled by the first SIGINT or SIGTERM.
