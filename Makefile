@@ -4,6 +4,7 @@
 #   make test    all tests, with the race detector and a real Envoy
 #   make check   vet, staticcheck, formatting, generated files
 #   make build   the static binary, bin/privyseal
+#   make figures its size, time to start and memory
 
 SHELL := /bin/bash -o pipefail
 export CGO_ENABLED ?= 0
@@ -11,7 +12,7 @@ CACHE := $(CURDIR)/.cache
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 
-.PHONY: build demo test check unit examples compose-test tools clean
+.PHONY: build demo test check unit examples compose-test figures clean
 
 build:
 	go build -trimpath -ldflags '-s -w -X privyseal.version=$(VERSION)' -o bin/privyseal ./cmd/privyseal
@@ -40,6 +41,10 @@ examples: build
 
 compose-test: build
 	cd examples && go test -tags compose -count=1 -v ./compose/...
+
+# Size, time to start, memory: what the README says.
+figures: build
+	@examples/figures.sh bin/privyseal
 
 clean:
 	rm -rf bin $(CACHE)
