@@ -89,7 +89,7 @@ func (s *Service) readyz(w http.ResponseWriter, r *http.Request) {
 
 // reloadz reloads for callers on this machine.
 func (s *Service) reloadz(w http.ResponseWriter, r *http.Request) {
-	if !local(r) {
+	if !local(r) || r.Header.Get("Origin") != "" { // a page in a browser here is not its user
 		http.Error(w, "reload is for loopback and unix peers only", http.StatusForbidden)
 		return
 	}

@@ -60,6 +60,9 @@ func removeDeadSocket(path string) error {
 		conn.Close()
 		return fmt.Errorf("%s is in use by another process", path)
 	}
+	if !errors.Is(err, syscall.ECONNREFUSED) { // such as a living listener that is busy
+		return fmt.Errorf("%s is there, and whether it is in use is not known: %v", path, err)
+	}
 	return os.Remove(path)
 }
 

@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"syscall"
 
 	"privyseal/authz"
 )
@@ -135,7 +136,7 @@ func sameOption(a, b string) bool {
 
 // readRegular reads a file that has an end.
 func readRegular(name string) ([]byte, error) {
-	f, err := os.Open(name)
+	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a pipe must not keep us waiting
 	if err != nil {
 		return nil, err
 	}

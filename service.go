@@ -113,7 +113,8 @@ func (s *Service) Close() {
 func (s *Service) Authorize(ctx context.Context, r *authz.Request) authz.Decision {
 	snap := s.acquire()
 	if snap == nil {
-		return authz.Decision{}
+		closed := (authz.Denial{Reason: authz.Fault}).Because(errors.New("the service is closed"))
+		return s.Refuse(ctx, r, closed)
 	}
 	defer snap.release()
 	return snap.authorizer.Authorize(ctx, r)

@@ -81,7 +81,10 @@ func (s *Service) build(config *Config, read *files) (_ *snapshot, err error) {
 		return nil, err
 	}
 	next.own = ownIssuers(issuer, next.policy.Hosts())
-	return next, foreign(config.Identity, next.own)
+	if err := foreign(config.Identity, next.own); err != nil {
+		return nil, err
+	}
+	return next, nil
 }
 
 // credentials makes the identity sources. Their key sets outlive the snapshot.

@@ -139,6 +139,9 @@ func (c *check) decide(ctx context.Context) error {
 	if err := c.match(); err != nil {
 		return err
 	}
+	if c.owned.nominates(c.request.Headers) {
+		return &Denial{Reason: MalformedRequest, Detail: "the connection header names a header of the assertion"}
+	}
 	if c.rule.Public {
 		c.decision.Record.Reason = Public
 		c.decision.grant = c.owned.grant(c.request, &c.decision.fx, nil)

@@ -159,6 +159,14 @@ func unhex(c byte) byte {
 	return c | 0x20 - 'a' + 10
 }
 
+// ValidMethod reports whether a method is one that rules can name: upper-case
+// letters, digits, '-' and '_', at most 32. Methods distinguish case (RFC 9110
+// section 9.1), HTTP/2 clients may send any, and some applications do not: "post"
+// would pass by a rule about POST and be a POST to them.
+func ValidMethod(method string) bool {
+	return method != "" && len(method) <= 32 && strings.Trim(method, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") == ""
+}
+
 // isToken reports whether s is a token of RFC 9110 section 5.6.2.
 func isToken(s string) bool {
 	for i := 0; i < len(s); i++ {

@@ -89,6 +89,9 @@ func TestNewRequest(t *testing.T) {
 		"no method":          {"", "app.example", "/", false},
 		"method with space":  {"GET /", "app.example", "/", false},
 		"long method":        {strings.Repeat("A", 33), "app.example", "/", false},
+		"lower-case method":  {"post", "app.example", "/", false},
+		"mixed-case method":  {"Post", "app.example", "/", false},
+		"odd method":         {"P~|`", "app.example", "/", false},
 	} {
 		r, denial := NewRequest(c.method, "https", c.host, c.target)
 		if (denial == nil) != c.ok || (r != nil) != c.ok || denial != nil && denial.Reason != MalformedRequest {

@@ -51,7 +51,7 @@ func (fx *Effects) hidesCookie(name string) bool {
 func Cookie(h Headers, name string) (value string, ok bool, err error) {
 	for piece := range cookiePieces(h.Values("cookie")) {
 		n, v, _ := strings.Cut(piece.pair, "=")
-		if n != name {
+		if strings.TrimSpace(n) != name {
 			continue
 		}
 		if ok {
@@ -68,7 +68,7 @@ func (fx *Effects) visibleCookies(values []string) (rest string, changed bool) {
 	var b strings.Builder
 	for piece := range cookiePieces(values) {
 		name, _, _ := strings.Cut(piece.pair, "=")
-		if fx.hidesCookie(name) {
+		if fx.hidesCookie(strings.TrimSpace(name)) {
 			changed = true
 			continue
 		}

@@ -30,7 +30,7 @@ func ValidHeaderName(name string) error {
 	case !isToken(name) || len(name) > 64:
 		return errors.New("is not a header name")
 	case name != strings.ToLower(name):
-		return errors.New("is not lower case: write " + strings.ToLower(name))
+		return errors.New("is not lower case")
 	case strings.Count(name, "-")+strings.Count(name, "_") > maxSeparators:
 		return fmt.Errorf("has more than %d separators: every spelling of it is removed from each request", maxSeparators)
 	case reservedHeader(name):
@@ -96,7 +96,7 @@ func (o *owned) grant(r *Request, fx *Effects, set []Field) *Grant {
 		}
 	}
 	for name := range r.Headers.All() {
-		if o.seenOfFamily(name) && !sets(set, name) {
+		if o.resembles(name) && !sets(set, name) {
 			g.addRemoval(name)
 		}
 	}
@@ -113,14 +113,39 @@ func (o *owned) grant(r *Request, fx *Effects, set []Field) *Grant {
 	return g
 }
 
-// seenOfFamily reports a header of Pomerium's family that is not in the static
-// list already.
-func (o *owned) seenOfFamily(name string) bool {
-	if len(name) < len(familyPrefix) || name[0] != 'x' {
-		return false
+// resembles reports whether an application might take a header for one of ours
+// or of Pomerium's family: CGI and its heirs read every separator as '_'.
+func (o *owned) resembles(name string) bool {
+	folded := folded(name)
+	return o.names[folded] || strings.HasPrefix(folded, familyPrefix)
+}
+
+// folded writes every byte of a name that is no letter or digit as '-', and
+// letters in lower case.
+func folded(name string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case 'A' <= r && r <= 'Z':
+			return r | 0x20
+		case 'a' <= r && r <= 'z', '0' <= r && r <= '9':
+			return r
+		}
+		return '-'
+	}, name)
+}
+
+// nominates reports whether a request's connection options (RFC 9110 section
+// 7.6.1) name a header of ours: on an upgrade Envoy passes them on, and the next
+// proxy would remove what we set.
+func (o *owned) nominates(h Headers) bool {
+	for _, value := range h.Values("connection") {
+		for option := range strings.SplitSeq(value, ",") {
+			if o.resembles(strings.TrimSpace(option)) {
+				return true
+			}
+		}
 	}
-	dashed := strings.ReplaceAll(name, "_", "-")
-	return strings.HasPrefix(dashed, familyPrefix) && !o.names[dashed]
+	return false
 }
 
 func (g *Grant) addRemoval(name string) {

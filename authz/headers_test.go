@@ -18,6 +18,7 @@ func TestNothingAClientSendsSurvivesAsOurs(t *testing.T) {
 			"forged": {
 				"x-pomerium-jwt-assertion": {"f"}, "x_pomerium_jwt_assertion": {"f"}, "x-pomerium-claim-email": {"f"},
 				"x_pomerium-anything": {"f"}, "x_user": {"f"}, "x-pomerium": {"not of the family"},
+				"x.user": {"f"}, "x.pomerium.jwt.assertion": {"f"}, "x~pomerium!other": {"f"},
 			},
 		} {
 			d := newAuthorizer(t, o).Authorize(t.Context(), request(t, "/", headers))
@@ -34,7 +35,7 @@ func TestNothingAClientSendsSurvivesAsOurs(t *testing.T) {
 			}
 			want := allSpellings("x-pomerium-jwt-assertion", "x-pomerium-jwt-assertion-for", "x-user", "x-user-shoe-size")
 			if seen == "forged" {
-				want = append(want, "x-pomerium-claim-email", "x_pomerium-anything")
+				want = append(want, "x-pomerium-claim-email", "x_pomerium-anything", "x.user", "x.pomerium.jwt.assertion", "x~pomerium!other")
 			}
 			for _, spelling := range want {
 				if covered[spelling] != 1 {
@@ -64,6 +65,22 @@ func allSpellings(names ...string) (list []string) {
 		}
 	}
 	return list
+}
+
+// TestConnectionNamesNothingOfOurs: on an upgrade Envoy passes the header on, and
+// a proxy behind it would remove what it names.
+func TestConnectionNamesNothingOfOurs(t *testing.T) {
+	for value, denied := range map[string]bool{
+		"upgrade": false, "keep-alive, upgrade": false, "upgrade, x-pomerium-jwt-assertion": true, "X_Pomerium_JWT_Assertion,upgrade": true,
+		"upgrade, x-pomerium-claim-email": true,
+	} {
+		for _, rule := range []*Rule{signing(), {Name: "p", Public: true}} {
+			d := newAuthorizer(t, Options{Policy: only(rule)}).Authorize(t.Context(), request(t, "/", HeaderMap{"connection": {value}}))
+			if (d.Grant() == nil) != denied || denied && d.Record.Reason != MalformedRequest {
+				t.Errorf("%s: %+v", value, d.Record)
+			}
+		}
+	}
 }
 
 func TestHeaderNamesThatAreNeverSet(t *testing.T) {
@@ -107,6 +124,7 @@ func TestCredentialsAndOurCookiesAreHidden(t *testing.T) {
 		"bytes that cannot be": {[]string{"a=\xff; token=x; b=2"}, "b=2", false},
 		"nothing to hide":      {[]string{"a=1; tokens=x; xtoken=y; Token=z"}, "", true},
 		"name only":            {[]string{"token; a=1"}, "a=1", false},
+		"space after the name": {[]string{"token =x; a=1; __Host-privyseal_s =y"}, "a=1", false},
 	} {
 		d := newAuthorizer(t, Options{Policy: only(signing(hiding))}).Authorize(t.Context(), request(t, "/", HeaderMap{"cookie": c.cookies}))
 		g := d.Grant()

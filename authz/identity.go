@@ -27,6 +27,7 @@ type Identity struct {
 
 	EmailVerified bool
 	GroupsUnknown bool // the source could not say all groups: whoever reads Groups denies
+	GroupsAbsent  bool // the source said nothing of groups: whoever denies by Groups denies
 	Groups        []string
 	AMR           []string // authentication methods, RFC 8176
 
@@ -47,7 +48,7 @@ func NewIdentity(id Identity) *Identity {
 	for _, s := range []string{id.Source, id.Issuer, id.Subject, id.Session, id.Email, id.Name, id.ACR, id.Thumbprint} {
 		hashString(h, s)
 	}
-	fmt.Fprint(h, id.EmailVerified, id.GroupsUnknown, id.AuthTime.Unix(), id.Expires.Unix())
+	fmt.Fprint(h, id.EmailVerified, id.GroupsUnknown, id.GroupsAbsent, id.AuthTime.Unix(), id.Expires.Unix())
 	hashStrings(h, id.Groups)
 	hashStrings(h, id.AMR)
 	hashValue(h, id.Claims)

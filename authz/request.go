@@ -33,11 +33,11 @@ type Request struct {
 // Headers, Facts and Client are the caller's to add.
 //
 // The denial, if any, has reason [MalformedRequest]: a host that is not a host
-// name or IP literal, a method that is no token, a target that does not begin
+// name or IP literal, a method that [ValidMethod] refuses, a target that does not begin
 // with a slash (CONNECT has none).
 func NewRequest(method, scheme, host, target string) (*Request, *Denial) {
-	if !isToken(method) || len(method) > 32 {
-		return nil, &Denial{Reason: MalformedRequest, Detail: "method is not a token"}
+	if !ValidMethod(method) {
+		return nil, &Denial{Reason: MalformedRequest, Detail: "method is not an upper-case name"}
 	}
 	canonical, err := CanonicalHost(host)
 	if err != nil {

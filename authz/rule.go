@@ -49,9 +49,9 @@ type Rule struct {
 
 	TTL time.Duration // how long the assertion is valid; [MinTTL] to [MaxTTL]
 
-	// Sources are the names of the sources the rule admits. When there are
-	// several, the assertion's sub is "source/subject", except for the source
-	// named Primary.
+	// Sources are the names of the sources that can speak to the rule's
+	// audience, by this rule or by others. When there are several, the
+	// assertion's sub is "source/subject", except for the source named Primary.
 	Sources []string
 	Primary string
 }

@@ -68,7 +68,9 @@ func httpRequest(q Question) *authv3.AttributeContext_HttpRequest {
 			list = append(list, &corev3.HeaderValue{Key: strings.ToLower(name), RawValue: []byte(v)})
 		}
 	}
-	list = append(list, &corev3.HeaderValue{Key: ":authority", RawValue: []byte(q.URL.Host)})
+	list = append(list,
+		&corev3.HeaderValue{Key: ":authority", RawValue: []byte(q.URL.Host)},
+		&corev3.HeaderValue{Key: ":path", RawValue: []byte(q.URL.RequestURI())})
 	return &authv3.AttributeContext_HttpRequest{
 		Method: q.Method, Scheme: q.URL.Scheme, Host: q.URL.Host, Path: q.URL.RequestURI(), Protocol: "HTTP/1.1",
 		HeaderMap: &corev3.HeaderMap{Headers: list},

@@ -28,10 +28,24 @@ func request(m *authv3.CheckRequest) (*authz.Request, *authz.Denial) {
 	if denial != nil {
 		return &authz.Request{Headers: headers}, denial
 	}
+	r.Ambiguous = r.Ambiguous || pathHidesBytes(http)
 	r.Headers = headers
 	r.Facts = facts{m.GetAttributes()}
 	r.Client = addrOf(m.GetAttributes().GetSource().GetAddress())
 	return r, nil
+}
+
+// pathHidesBytes reports whether the application may receive another path than
+// we were shown: Envoy writes '!' for each byte of it that is not UTF-8. The raw
+// header tells, where Envoy sends it; else any '!' is suspicious.
+func pathHidesBytes(http *authv3.AttributeContext_HttpRequest) bool {
+	for _, h := range http.GetHeaderMap().GetHeaders() {
+		if h.GetKey() == ":path" {
+			return string(h.GetRawValue()) != http.GetPath() && h.GetValue() != http.GetPath()
+		}
+	}
+	path, _, _ := strings.Cut(http.GetPath(), "?")
+	return strings.Contains(path, "!")
 }
 
 func addrOf(a *corev3.Address) netip.Addr {

@@ -41,6 +41,32 @@ func TestRequestIsCanonical(t *testing.T) {
 	}
 }
 
+// TestPathThatHidesBytes: Envoy shows '!' for a byte that is not UTF-8 and sends
+// the byte itself to the application.
+func TestPathThatHidesBytes(t *testing.T) {
+	raw := func(path, header string) *authv3.CheckRequest {
+		return message(func(h *authv3.AttributeContext_HttpRequest) {
+			h.Path, h.Headers = path, nil
+			h.HeaderMap = &corev3.HeaderMap{Headers: []*corev3.HeaderValue{{Key: ":path", RawValue: []byte(header)}}}
+		})
+	}
+	for name, c := range map[string]struct {
+		m         *authv3.CheckRequest
+		ambiguous bool
+	}{
+		"raw, the same":     {raw("/a!b", "/a!b"), false},
+		"raw, another":      {raw("/adm!in", "/adm\xffin"), true},
+		"map, exclamation":  {message(func(h *authv3.AttributeContext_HttpRequest) { h.Path = "/adm!in" }), true},
+		"map, in the query": {message(func(h *authv3.AttributeContext_HttpRequest) { h.Path = "/admin?!" }), false},
+		"map, plain":        {message(), false},
+	} {
+		r, denial := request(c.m)
+		if denial != nil || r.Ambiguous != c.ambiguous {
+			t.Errorf("%s: %+v, %v", name, r, denial)
+		}
+	}
+}
+
 func TestConnectHasNoPath(t *testing.T) {
 	r, denial := request(message(func(h *authv3.AttributeContext_HttpRequest) { h.Method, h.Path = "CONNECT", "" }))
 	if denial != nil || r.Path != "" {

@@ -56,6 +56,10 @@ func (r *reader) check(claims map[string]any, now time.Time) (expires time.Time,
 			}
 		}
 	}
+	if _, bound := claims["cnf"]; bound {
+		// RFC 7800: of use only to who holds a key, which nobody checked.
+		return expires, invalid("bound to a key", fmt.Errorf("source %s: the token is bound to a key (cnf), and is no bearer token", r.source))
+	}
 	v, present := claims["exp"]
 	if !present && !r.mustEnd {
 		return expires, nil
@@ -120,6 +124,7 @@ func (r *reader) identity(claims map[string]any, expires time.Time) (*authz.Iden
 	id.AuthTime, _ = numericDate(claims["auth_time"])
 	groups, known := r.groups(claims)
 	id.Groups, id.GroupsUnknown = groups, !known
+	id.GroupsAbsent = known && groups == nil
 	for _, name := range [...]string{"iss", "sub", "aud", "exp", "nbf", "iat", "jti"} {
 		delete(claims, name)
 	}
@@ -166,6 +171,9 @@ func (r *reader) groups(claims map[string]any) (groups []string, known bool) {
 		return nil, err == nil
 	}
 	groups, ok := stringList(v)
+	if groups == nil {
+		groups = []string{} // said, and empty
+	}
 	if !ok || len(groups) > maxGroups {
 		return nil, false
 	}

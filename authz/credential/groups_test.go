@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"privyseal/authz"
 )
@@ -122,4 +123,30 @@ func TestClaimPathsOfSubjectNameAndSession(t *testing.T) {
 		t.Errorf("got %q %q %q", id.Subject, id.Name, id.Session)
 	}
 	expect(t, a, withBearer(idp.token(idp.claims())), authz.InvalidCredential) // sub does not stand in
+}
+
+// TestBoundTokenIsNoBearer: a token that is bound to a key is worth nothing to
+// who only has the token.
+func TestBoundTokenIsNoBearer(t *testing.T) {
+	idp := newIssuer(t, "https://idp.example")
+	expect(t, only(t, env(idp), jwtSources(idp.jwt("corp"))), withBearer(idp.token(claims{
+		"iss": idp.url, "aud": "api", "sub": "s", "exp": now.Add(time.Hour).Unix(), "cnf": claims{"jkt": "x"},
+	})), authz.InvalidCredential)
+}
+
+func TestAbsentGroupsAreNotNoGroups(t *testing.T) {
+	idp := newIssuer(t, "https://idp.example")
+	for name, c := range map[string]struct {
+		groups any
+		absent bool
+	}{"absent": {nil, true}, "empty": {[]string{}, false}, "some": {[]string{"a"}, false}} {
+		token := claims{"iss": idp.url, "aud": "api", "sub": "s", "exp": now.Add(time.Hour).Unix()}
+		if c.groups != nil {
+			token["groups"] = c.groups
+		}
+		id := expect(t, only(t, env(idp), jwtSources(idp.jwt("corp"))), withBearer(idp.token(token)), authz.Allowed)
+		if id.GroupsAbsent != c.absent {
+			t.Errorf("%s: %+v", name, id)
+		}
+	}
 }

@@ -34,6 +34,7 @@ func Compile(rules []Rule, env Env) (*Policy, error) {
 	if len(c.errs) > 0 {
 		return nil, errors.Join(c.errs...)
 	}
+	c.nameSubjects()
 	return &Policy{
 		index:  newIndex(nodes),
 		rules:  c.leaves,
@@ -50,9 +51,10 @@ type compiler struct {
 	count   int
 	errs    []error
 
-	leaves []*authz.Rule
-	hosts  map[string]bool // literal hosts of rules that sign
-	maxTTL time.Duration
+	leaves   []*authz.Rule
+	speaking []speaker       // those that sign
+	hosts    map[string]bool // their literal hosts
+	maxTTL   time.Duration
 }
 
 // scope is what a rule inherits.
@@ -221,20 +223,61 @@ func (c *compiler) leaf(path string, r *Rule, s *scope) *authz.Rule {
 		deny: c.clauses(path+".deny", r.Deny, s.authenticate, true), allow: c.clauses(path+".allow", r.Allow, s.authenticate, false),
 	}
 	rule.Audience, rule.AudienceFrom, rule.TTL = s.audience, s.audienceFrom, s.ttl
-	rule.Sources = slices.Clone(s.authenticate)
-	for _, name := range rule.Sources {
-		if c.sources[name].Primary {
-			rule.Primary = name
-		}
-	}
+	c.speaking = append(c.speaking, speaker{rule, s.authenticate, s.audiences()})
 	if c.env.Authenticators != nil && len(c.errs) == 0 {
-		rule.Authenticate = c.env.Authenticators(slices.Clone(rule.Sources))
+		rule.Authenticate = c.env.Authenticators(slices.Clone(s.authenticate))
 	}
 	c.maxTTL = max(c.maxTTL, rule.TTL)
 	for _, host := range s.literals {
 		c.hosts[host] = true
 	}
 	return rule
+}
+
+// speaker is a rule that signs: the sources it admits and the audiences it may
+// speak to; nil audiences are any.
+type speaker struct {
+	rule      *authz.Rule
+	sources   []string
+	audiences []string
+}
+
+func (s *scope) audiences() []string {
+	switch {
+	case s.audience != "":
+		return []string{s.audience}
+	case s.audienceFrom == authz.AudienceContext:
+		return nil
+	}
+	return s.literals
+}
+
+// nameSubjects tells each rule all sources that can speak to an audience of its:
+// of two people called alice an application must be told which one calls,
+// whichever rules let them in.
+func (c *compiler) nameSubjects() {
+	for _, one := range c.speaking {
+		heard := map[string]bool{}
+		for _, other := range c.speaking {
+			if share(one.audiences, other.audiences) {
+				for _, name := range other.sources {
+					heard[name] = true
+				}
+			}
+		}
+		for _, source := range c.env.Sources {
+			if heard[source.Name] {
+				one.rule.Sources = append(one.rule.Sources, source.Name)
+				if source.Primary {
+					one.rule.Primary = source.Name
+				}
+			}
+		}
+	}
+}
+
+func share(a, b []string) bool {
+	return a == nil || b == nil || slices.ContainsFunc(a, func(audience string) bool { return slices.Contains(b, audience) })
 }
 
 // tied holds that a client cannot choose who the assertion says it is from and

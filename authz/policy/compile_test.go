@@ -292,8 +292,8 @@ func TestWhatRulesInherit(t *testing.T) {
 			r.Name, r.Audience, r.AudienceFrom, r.TTL, r.Sources, r.Primary, r.Explain, len(r.Authenticate)))
 	}
 	want := []string{
-		"same aud=app/0 ttl=2m0s sources=[mesh edge] primary=edge explain=ask us authenticators=1",
-		"own aud=/1 ttl=3m0s sources=[mesh] primary= explain=ask me authenticators=1",
+		"same aud=app/0 ttl=2m0s sources=[edge mesh] primary=edge explain=ask us authenticators=1",
+		"own aud=/1 ttl=3m0s sources=[corp edge mesh] primary=edge explain=ask me authenticators=1",
 		"open aud=/0 ttl=0s sources=[] primary= explain=ask us authenticators=0",
 		"plain aud=other/0 ttl=1m0s sources=[corp edge mesh] primary=edge explain= authenticators=1",
 	}

@@ -23,18 +23,18 @@ func (j *judge) Judge(_ context.Context, _ *authz.Request, id *authz.Identity) (
 	if !admitted {
 		return authz.Extra{}, fmt.Errorf("rule %s does not admit source %q, which authenticated", j.rule, id.Source)
 	}
-	caller := caller{Identity: id}
-	if trusted || id.EmailVerified {
-		caller.email, caller.domain = address(id.Email)
-	}
-	refused, err := firstHolding(j.deny, &caller)
+	refused, err := firstHolding(j.deny, suspect(id))
 	if err != nil {
 		return authz.Extra{}, err
 	}
 	if refused != nil {
 		return authz.Extra{}, &authz.Denial{Reason: authz.DeniedByRule, Detail: refused.detail}
 	}
-	admits, err := firstHolding(j.allow, &caller)
+	believed := caller{Identity: id}
+	if trusted || id.EmailVerified {
+		believed.email, believed.domain = address(id.Email)
+	}
+	admits, err := firstHolding(j.allow, &believed)
 	if err != nil {
 		return authz.Extra{}, err
 	}
@@ -57,11 +57,27 @@ func firstHolding(clauses []clause, who *caller) (*clause, error) {
 	return nil, nil
 }
 
-// caller is an identity and the address that rules may believe, in lower case;
-// "" when there is none.
+// caller is an identity and the address that a list of clauses goes by, in lower
+// case; "" when there is none.
 type caller struct {
 	*authz.Identity
 	email, domain string
+	denying       bool
+}
+
+// suspect is the caller as deny clauses see it. They must not be escaped by
+// saying less or less clearly: they go by an address that nobody verified, too.
+func suspect(id *authz.Identity) *caller {
+	c := &caller{Identity: id, denying: true}
+	c.email, c.domain = address(strings.TrimRight(id.Email, "."))
+	return c
+}
+
+// hides reports that a caller does not say, or not in one way only, what a deny
+// clause reads.
+func (c *caller) hides(clause *clause) bool {
+	return c.denying && (clause.groups != nil && c.GroupsAbsent ||
+		(clause.emails != nil || clause.domains != nil) && c.Email != "" && c.email == "")
 }
 
 // clause is a compiled [Clause]. Nil words are absent keys.
@@ -82,6 +98,9 @@ func (c *clause) holds(who *caller) (bool, error) {
 	}
 	if c.groups != nil && who.GroupsUnknown {
 		return false, &authz.Denial{Reason: authz.GroupsUnknown, Detail: "a clause of the rule reads groups"}
+	}
+	if who.hides(c) {
+		return false, &authz.Denial{Reason: authz.DeniedByRule, Detail: "a deny clause reads what the credential does not say clearly"}
 	}
 	return (c.groups == nil || slices.ContainsFunc(who.Groups, c.groups.fit)) &&
 		(c.emails == nil || c.emails.fit(who.email)) &&

@@ -76,7 +76,6 @@ func TestFirstRuleThatFitsOwnsTheRequest(t *testing.T) {
 		"GET orders.example.com /healthz":          "health",
 		"POST orders.example.com /v1/a":            "orders-write",
 		"POST ORDERS.example.com.:8443 /v1/a":      "orders-write",
-		"post orders.example.com /v1/a":            "orders",
 		"GET orders.example.com /v1/open":          "below",
 		"GET orders.example.com /v1/a?x=/healthz":  "orders",
 		"GET orders.example.com /v1":               "orders",

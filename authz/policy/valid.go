@@ -7,6 +7,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"privyseal/authz"
 )
 
 func validName(name string) error {
@@ -24,10 +26,9 @@ func validName(name string) error {
 	return nil
 }
 
-// validMethod accepts tokens (RFC 9110 section 9.1: methods distinguish case)
-// without lower-case letters, which are a mistake.
+// validMethod accepts what a request can have.
 func validMethod(method string) error {
-	if method != "" && len(method) <= 32 && strings.Trim(method, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") == "" {
+	if authz.ValidMethod(method) {
 		return nil
 	}
 	return fmt.Errorf("%q is not an upper-case method name, such as GET", method)
