@@ -135,6 +135,25 @@ func TestShippedConfiguration(t *testing.T) {
 	})
 }
 
+// TestOncePerStream: Envoy asks when a stream begins and not again, whatever
+// passes through it; so what we ship bounds how long a stream lives.
+func TestOncePerStream(t *testing.T) {
+	w := ordinary(t, knobs{})
+	upgrade := "GET /ws HTTP/1.1\r\nhost: app.example\r\nconnection: upgrade\r\nupgrade: websocket\r\n" + bearer(w.token("alice", "staff")) + "\r\n\r\n"
+	before := w.service.decisions.count()
+	conn, err := dial(w.port)
+	must(t, err)
+	r, err := exchange(conn, upgrade+"and then much more of what nobody asks about")
+	must(t, err)
+	r.want(t, 101)
+	if asked := w.service.decisions.count() - before; asked != 1 {
+		t.Errorf("asked %d times", asked)
+	}
+	if config := (&world{echo: w.echo, port: 1, verifies: 1}).shippedEnvoy(t, 1, 1); !strings.Contains(config, "\n            max_stream_duration: ") {
+		t.Error("envoy.yaml does not bound the life of a stream")
+	}
+}
+
 // edgeTLS are the files of an edge with TLS.
 type edgeTLS struct{ Cert, Key string }
 

@@ -271,6 +271,12 @@ func (l *lines) String() string {
 	return strings.Join(l.text, "")
 }
 
+func (l *lines) count() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.text)
+}
+
 // find returns the record of a decision.
 func (l *lines) find(t *testing.T, id string) map[string]any {
 	t.Helper()
