@@ -197,6 +197,10 @@ func (s *Service) useKeys(next *snapshot) error {
 	if next.keys == nil {
 		return s.ring.UseEphemeral()
 	}
+	if next.config.HoldNewKey && s.ring.KeyID() == "" && len(next.keys.Keys()) > 1 {
+		s.log.Warn("the first key signs at once: which one signed before this start is not known",
+			"hint", "do not restart with a new first key; move it to the front while the service runs")
+	}
 	err := s.ring.Use(next.keys, keys.Rotation{
 		PublishBefore: next.config.PublishBefore,
 		HoldNew:       next.config.HoldNewKey,
