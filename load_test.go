@@ -8,6 +8,20 @@ import (
 	"testing"
 )
 
+// A canonical form of a secret is the secret, too.
+func TestReferencesStayUnexpandedInLowerCase(t *testing.T) {
+	for _, source := range []string{
+		"version: 1\nassertion: {header: '${SECRET}'}\n",
+		"version: 1\nidentity: [{jwt: {name: corp, issuer: https://idp.example, audiences: [a], header: '${SECRET}'}}]\n",
+		"version: 1\nrules: [{name: a, match: {hosts: ['${SECRET}:1']}, public: true}]\n",
+	} {
+		err := Validate(LoadOptions{Source: []byte(source), Environ: []string{"SECRET=HunterTwoSecret"}})
+		if err == nil || strings.Contains(strings.ToLower(err.Error()), "huntertwosecret") {
+			t.Errorf("%v", err)
+		}
+	}
+}
+
 var update = flag.Bool("update", false, "write what tests compare with")
 
 // environ is what the configurations in testdata refer to.

@@ -112,6 +112,7 @@ func (n *node) unexpanded(message string) string {
 		message = strings.ReplaceAll(message, strconv.Quote(n.value), strconv.Quote(n.raw))
 		if len(n.value) > 3 { // shorter ones are parts of words, too
 			message = strings.ReplaceAll(message, n.value, n.raw)
+			message = strings.ReplaceAll(message, strings.ToLower(n.value), n.raw) // as a canonical form
 		}
 	}
 	for _, item := range n.items {

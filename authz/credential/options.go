@@ -203,7 +203,7 @@ func validHeader(name, assertion string) error {
 	case !isToken(name) || len(name) > 64:
 		return errors.New("is not a header name")
 	case name != strings.ToLower(name):
-		return errors.New("is not lower case: write " + strings.ToLower(name))
+		return errors.New("is not lower case")
 	case dashed == strings.ReplaceAll(assertion, "_", "-"):
 		return errors.New("is the header of the assertion, which is ours to set: a client could send back what it was told")
 	case slices.Contains([]string{"cookie", "host", "connection", "transfer-encoding", "content-length", "te", "upgrade"}, dashed):

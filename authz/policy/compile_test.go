@@ -53,8 +53,8 @@ func TestMistakes(t *testing.T) {
 
 		{open(hosts("ok.example", "")), "[0].match.hosts[1]", "not a host name"},
 		{open(hosts("https://a.example")), "[0].match.hosts[0]", "without scheme"},
-		{open(hosts("a.example:443")), "[0].match.hosts[0]", "without port; write a.example"},
-		{open(hosts("[::1]:443")), "[0].match.hosts[0]", "without port; write [::1]"},
+		{open(hosts("a.example:443")), "[0].match.hosts[0]", "without port"},
+		{open(hosts("[::1]:443")), "[0].match.hosts[0]", "without port"},
 		{open(hosts("::1")), "[0].match.hosts[0]", "IPv6 in brackets"},
 		{open(hosts(strings.Repeat("a.", 130))), "[0].match.hosts[0]", "longer than a host name"},
 		{open(hosts("a.*.example")), "[0].match.hosts[0]", "misplaced '*'"},

@@ -48,16 +48,9 @@ func literalHost(text string) (string, error) {
 	}
 	written := lowerASCII(strings.TrimSuffix(text, "."))
 	if written != name && written != "["+name+"]" {
-		return "", fmt.Errorf("is not in canonical form: hosts are compared without port; write %s", bracketed(name))
+		return "", errors.New("is not in canonical form: write it without port")
 	}
 	return name, nil
-}
-
-func bracketed(host string) string {
-	if strings.Contains(host, ":") {
-		return "[" + host + "]"
-	}
-	return host
 }
 
 // fits reports whether a canonical host is in the set.
