@@ -100,6 +100,9 @@ func (c *check) sized(ctx context.Context, content *claims) (err error) {
 func (c *check) sign(ctx context.Context, content *claims) (made signed, err error) {
 	started := c.now()
 	defer func() { c.decision.Record.Signing += c.now().Sub(started) }()
+	if expires := c.identity.Expires; !expires.IsZero() && !started.Before(expires) {
+		return signed{}, &Denial{Reason: ExpiredCredential} // while it was authenticated and judged
+	}
 	payload, err := content.appendTo(make([]byte, 0, 1024), &c.assertion)
 	if err != nil {
 		return signed{}, (&Denial{Reason: UnsafeClaim}).Because(err)

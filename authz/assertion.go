@@ -82,12 +82,20 @@ func (o *AssertionOptions) validate() error {
 	}
 	for i, name := range o.Claims {
 		wrong(fmt.Sprintf("claims[%d]", i), ValidClaimName(name))
+		if slices.Contains(o.Claims[:i], name) {
+			wrong(fmt.Sprintf("claims[%d]", i), errors.New("is listed twice: the assertion would have two members of one name"))
+		}
 	}
 	for header, claim := range o.ClaimHeaders {
 		path := "claim_headers." + header
 		wrong(path, ValidHeaderName(header))
 		if strings.ReplaceAll(header, "_", "-") == strings.ReplaceAll(o.Header, "_", "-") {
 			wrong(path, errors.New("is the header of the assertion"))
+		}
+		for other := range o.ClaimHeaders {
+			if other < header && folded(other) == folded(header) {
+				wrong(path, errors.New("is another spelling of "+other+": applications may read one for the other"))
+			}
 		}
 		if !slices.Contains(headerClaims, claim) {
 			wrong(path, ValidClaimName(claim))

@@ -1,10 +1,16 @@
 package authz
 
 import (
+	"bytes"
 	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -347,5 +353,190 @@ func TestReuse(t *testing.T) {
 	now = now.Add(30 * time.Second)
 	if before := made; ask("k", nobody, signing()) == first || made != before+1 {
 		t.Error("reused for longer than it may be")
+	}
+}
+
+// TestWholeAssertionIsGolden: header, claims and signature, byte for byte.
+func TestWholeAssertionIsGolden(t *testing.T) {
+	golden, err := os.ReadFile("testdata/assertion.jws")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := newAuthorizer(t, Options{Policy: only(signing())}).Authorize(t.Context(), request(t, "/", nil))
+	if got := d.Grant().Set()[0].Value; got != strings.TrimSpace(string(golden)) {
+		t.Errorf("the assertion is\n%s", got)
+	}
+	public := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{7}, 32)).Public().(ed25519.PublicKey)
+	parts := strings.Split(strings.TrimSpace(string(golden)), ".")
+	signature, err := base64.RawURLEncoding.DecodeString(parts[2])
+	if err != nil || !ed25519.Verify(public, []byte(parts[0]+"."+parts[1]), signature) {
+		t.Error("the golden assertion does not verify")
+	}
+}
+
+// TestTextIsEscapedOrRefused: every text of the assertion that a source can
+// choose. What is not UTF-8 is refused, because verifiers would replace it, each
+// in its own way.
+func TestTextIsEscapedOrRefused(t *testing.T) {
+	for field, set := range map[string]func(*Identity, string){
+		"sub":   func(id *Identity, s string) { id.Subject = s },
+		"email": func(id *Identity, s string) { id.Email = s },
+		"name":  func(id *Identity, s string) { id.Name = s },
+		"sid":   func(id *Identity, s string) { id.Session = s },
+	} {
+		evil := "a\",\"groups\":[\"admin\"],\"x\":\"\\\n\x00\x7f<\u2028é"
+		claims, d := said(t, Options{}, signing(), alice(func(id *Identity) { set(id, evil) }))
+		if claims[field] != evil || fmt.Sprint(claims["groups"]) != "[staff]" {
+			t.Errorf("%s: %v %+v", field, claims, d.Record)
+		}
+		if claims, d := said(t, Options{}, signing(), alice(func(id *Identity) { set(id, "a\xff") })); claims != nil || d.Record.Reason != UnsafeClaim {
+			t.Errorf("%s that is not UTF-8: %v", field, claims)
+		}
+	}
+	if claims, d := said(t, Options{}, signing(), alice(func(id *Identity) { id.Groups = []string{"a", "\xff"} })); claims != nil || d.Record.Reason != UnsafeClaim {
+		t.Errorf("a group that is not UTF-8: %v", claims)
+	}
+}
+
+// TestNoMemberTwice: parsers disagree about which of two members counts, and some
+// refuse both.
+func TestNoMemberTwice(t *testing.T) {
+	_, err := New(Options{Policy: only(nil), Signer: edSigner{"k"}, Assertion: AssertionOptions{Claims: []string{"acr", "amr", "acr"}}})
+	var option *OptionError
+	if !errors.As(err, &option) || option.OptionPath() != "claims[2]" {
+		t.Errorf("a claim listed twice: %v", err)
+	}
+	rule := judgedBy(func(context.Context, *Request, *Identity) (Extra, error) {
+		return Extra{Claims: []Claim{{"acr", "the judge's"}}}, nil
+	})
+	rule.Authenticate = []Authenticator{as(alice(func(id *Identity) { id.Claims = map[string]any{"acr": "the source's"} }))}
+	d := newAuthorizer(t, Options{Policy: only(rule), Assertion: AssertionOptions{Claims: []string{"acr"}}}).Authorize(t.Context(), request(t, "/", nil))
+	if text := payload(t, d.Grant().Set()[0].Value); strings.Count(text, `"acr"`) != 1 || !strings.Contains(text, `"acr":"the judge's"`) {
+		t.Errorf("a claim of both judge and source: %s", text)
+	}
+}
+
+// TestClaimHeadersHaveOneSpelling: an application that reads '_' as '-' would see
+// two headers of ours under one name.
+func TestClaimHeadersHaveOneSpelling(t *testing.T) {
+	_, err := New(Options{Policy: only(nil), Signer: edSigner{"k"}, Assertion: AssertionOptions{ClaimHeaders: map[string]string{"x-user": "sub", "x_user": "email"}}})
+	var option *OptionError
+	if !errors.As(err, &option) || !strings.HasPrefix(option.OptionPath(), "claim_headers.x") {
+		t.Errorf("%v", err)
+	}
+}
+
+// TestClaimHeadersOfOurOwnClaims: the header says what the assertion says, the
+// qualified subject and the filtered groups too.
+func TestClaimHeadersOfOurOwnClaims(t *testing.T) {
+	rule := signing(as(alice(func(id *Identity) {
+		id.Source, id.Session, id.Name, id.Groups = "mesh", "s1", "Doe, Jane", []string{"staff", "secret"}
+	})))
+	rule.Sources, rule.Primary = []string{"corp", "mesh"}, "corp"
+	o := Options{Policy: only(rule), Assertion: AssertionOptions{GroupsFilter: []string{"staff"}, ClaimHeaders: map[string]string{
+		"x-sub": "sub", "x-user": "user", "x-email": "email", "x-name": "name", "x-sid": "sid", "x-idp": "idp", "x-groups": "groups",
+	}}}
+	d := newAuthorizer(t, o).Authorize(t.Context(), request(t, "/", nil))
+	got := map[string]string{}
+	for _, f := range d.Grant().Set()[1:] {
+		got[f.Name] = f.Value
+	}
+	want := map[string]string{
+		"x-sub": "mesh/alice", "x-user": "mesh/alice", "x-email": "alice@corp.example", "x-name": "Doe, Jane", "x-sid": "s1", "x-idp": "mesh", "x-groups": "staff",
+	}
+	if !maps.Equal(got, want) {
+		t.Errorf("%v", got)
+	}
+}
+
+// TestDroppedGroupsAreDroppedEverywhere: a header must not say what the assertion
+// had to leave out.
+func TestDroppedGroupsAreDroppedEverywhere(t *testing.T) {
+	many := alice(func(id *Identity) {
+		for i := range 200 {
+			id.Groups = append(id.Groups, fmt.Sprintf("0e3d1f3a-7f0e-4c59-9a53-%012d", i))
+		}
+	})
+	_, d := said(t, Options{Assertion: AssertionOptions{OnOverflow: "drop_groups", ClaimHeaders: map[string]string{"x-groups": "groups"}}}, signing(), many)
+	if !slices.Contains(d.Grant().Remove(), "x-groups") {
+		t.Errorf("set %v", d.Grant().Set())
+	}
+}
+
+// TestReuseSharesOneName: the jti of a reused assertion is the first one's, and
+// the decision has a name of its own.
+func TestReuseSharesOneName(t *testing.T) {
+	now := noon
+	rule := signing()
+	rule.TTL = 20 * time.Second
+	a := newAuthorizer(t, Options{
+		Policy: only(rule), Now: func() time.Time { return now }, Rand: rand.Reader,
+		Assertion: AssertionOptions{Reuse: 2 * time.Minute},
+	})
+	ask := func() Decision { t.Helper(); return a.Authorize(t.Context(), request(t, "/", nil)) }
+	first := ask()
+	now = noon.Add(10*time.Second - 1)
+	second := ask()
+	if second.Record.ID == first.Record.ID || second.Record.JWTID != first.Record.ID || second.Record.Expires != first.Record.Expires {
+		t.Errorf("first %+v\nsecond %+v", first.Record, second.Record)
+	}
+	now = noon.Add(10 * time.Second) // half of the rule's ttl, though reuse says two minutes
+	if third := ask(); third.Record.JWTID != third.Record.ID {
+		t.Error("reused for more than half of its life")
+	}
+}
+
+// TestReuseIsPerAudienceAndHost: what a client can vary between two requests to
+// one rule.
+func TestReuseIsPerAudienceAndHost(t *testing.T) {
+	made := 0
+	rule := signing()
+	rule.Audience = ""
+	a := newAuthorizer(t, Options{Policy: only(rule), Signer: counting{edSigner{"k"}, &made}, Assertion: AssertionOptions{Reuse: time.Minute}})
+	for _, host := range []string{"a.example", "b.example", "a.example"} {
+		r, denial := NewRequest("GET", "https", host, "/")
+		if denial != nil {
+			t.Fatal(denial)
+		}
+		d := a.Authorize(t.Context(), r)
+		if text := payload(t, d.Grant().Set()[0].Value); !strings.Contains(text, `"aud":"`+host+`"`) {
+			t.Errorf("%s: %s", host, text)
+		}
+	}
+	if made != 2 {
+		t.Errorf("%d assertions for two hosts", made)
+	}
+}
+
+// TestEveryMistakeIsReported, not the first alone.
+func TestEveryMistakeIsReported(t *testing.T) {
+	_, err := New(Options{Policy: only(nil), Signer: edSigner{"k"}, Assertion: AssertionOptions{TTL: time.Second, MaxBytes: 1, OnOverflow: "x"}})
+	for _, path := range []string{"ttl: ", "max_bytes: ", "on_overflow: "} {
+		if err == nil || !strings.Contains(err.Error(), path) {
+			t.Errorf("%s is not in: %v", path, err)
+		}
+	}
+	for name, o := range map[string]Options{"no policy": {Signer: edSigner{"k"}}, "no signer": {Policy: only(nil)}} {
+		if _, err := New(o); err == nil {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+}
+
+// TestReuseIsPerLife: two rules may differ in nothing but how long they vouch.
+func TestReuseIsPerLife(t *testing.T) {
+	made := 0
+	cache := NewCache[signed](1 << 20)
+	for _, ttl := range []time.Duration{time.Minute, 2 * time.Minute, time.Minute} {
+		rule := signing()
+		rule.TTL = ttl
+		a := newAuthorizer(t, Options{Policy: only(rule), Signer: counting{edSigner{"k"}, &made}, Assertion: AssertionOptions{Reuse: time.Second}})
+		a.reuse = cache
+		if d := a.Authorize(t.Context(), request(t, "/", nil)); d.Record.Expires != noon.Add(ttl).Truncate(time.Second) {
+			t.Errorf("%v: until %v", ttl, d.Record.Expires)
+		}
+	}
+	if made != 2 {
+		t.Errorf("%d assertions for two lives", made)
 	}
 }

@@ -107,7 +107,7 @@ func (a *Authorizer) Refuse(ctx context.Context, r *Request, d *Denial) Decision
 		known.Headers = HeaderMap(nil)
 	}
 	c := check{Authorizer: a, request: &known, start: a.now()}
-	if err := c.identify(); err != nil {
+	if err := c.attempt(c.identify); err != nil {
 		d = &Denial{Reason: Fault, cause: err}
 	}
 	c.deny(ctx, d)
@@ -235,9 +235,14 @@ func (c *check) judge(ctx context.Context) (err error) {
 
 // deny turns an error into the reply of a denial.
 func (c *check) deny(ctx context.Context, err error) {
-	d := c.denial(err)
-	if err := c.attempt(func() error { d.Reply = c.reply(ctx, &d); return nil }); err != nil {
-		d = c.denial(err)
+	var d Denial
+	fault := c.attempt(func() error {
+		d = c.denial(err) // a nil pointer in err panics when asked what it is
+		d.Reply = c.reply(ctx, &d)
+		return nil
+	})
+	if fault != nil {
+		d = c.denial(fault)
 		d.Reply = (&Decision{}).Reply()
 	}
 	c.decision.grant = nil
@@ -290,7 +295,10 @@ func (c *check) record() {
 		rec.Outcome, rec.Reason, rec.Detail, rec.Status = Deny, d.Reason, strings.Clone(d.Detail), d.Reply.Status
 		rec.Rule = d.Rule
 		if d.cause != nil {
-			rec.Cause = d.cause.Error()
+			fault := c.attempt(func() error { rec.Cause = strings.Clone(d.cause.Error()); return nil })
+			if fault != nil {
+				rec.Cause = fault.Error()
+			}
 		}
 	case c.decision.grant != nil:
 		rec.Outcome = Allow

@@ -64,3 +64,31 @@ func TestCacheUnderLoad(t *testing.T) {
 	}
 	all.Wait()
 }
+
+// TestCacheEvictsTheLeastRecentlyUsed: keys that share a shard, of which one is
+// looked at before room is needed.
+func TestCacheEvictsTheLeastRecentlyUsed(t *testing.T) {
+	key := func(i byte) (k [sha256.Size]byte) { k[1] = i; return k } // one shard: the first byte is equal
+	const shards, kept = 16, 3
+	c := NewCache[byte](shards * kept * (100 + cacheOverhead))
+	for i := range byte(kept) {
+		c.Put(key(i), i, 100, noon.Add(time.Minute))
+	}
+	c.Get(key(0), noon)
+	c.Put(key(kept), kept, 100, noon.Add(time.Minute))
+	for i, want := range []bool{true, false, true, true} {
+		if _, ok := c.Get(key(byte(i)), noon); ok != want {
+			t.Errorf("entry %d: kept %v", i, ok)
+		}
+	}
+}
+
+func TestCacheOfNothing(t *testing.T) {
+	for _, size := range []int{0, -1, 15} {
+		c := NewCache[int](size)
+		c.Put(cacheKey(1), 1, 0, noon.Add(time.Minute))
+		if _, ok := c.Get(cacheKey(1), noon); ok || c.Bytes() != 0 {
+			t.Errorf("a cache of %d bytes holds something", size)
+		}
+	}
+}

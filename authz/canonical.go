@@ -96,7 +96,8 @@ func isLDH(name string) bool {
 		}
 		last = label
 	}
-	return strings.Trim(last, "0123456789") != ""
+	digits, hexadecimal := strings.CutPrefix(last, "0x")
+	return strings.Trim(last, "0123456789") != "" && !(hexadecimal && strings.Trim(digits, "0123456789abcdef") == "")
 }
 
 // CanonicalPath returns the one form of a path that rules are compared with:

@@ -103,3 +103,38 @@ func TestNewRequest(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 }
+
+// TestHexadecimalHostsAreAddresses: to inet_aton and to browsers 0x7f000001 is
+// 127.0.0.1.
+func TestHexadecimalHostsAreAddresses(t *testing.T) {
+	for _, host := range []string{"0x7f000001", "0X7F000001", "a.0x1", "127.0.0.0x1", "0x", "0x7f000001:80", "0x7f000001."} {
+		if got, err := CanonicalHost(host); err == nil {
+			t.Errorf("%q is %q", host, got)
+		}
+	}
+	for _, host := range []string{"0xyz", "x0x1", "0x1.example", "a.0x1g", "beef"} {
+		if _, err := CanonicalHost(host); err != nil {
+			t.Errorf("%q: %v", host, err)
+		}
+	}
+}
+
+// FuzzCanonicalHost: the canonical form is its own canonical form, and holds
+// nothing that another part could split or decode.
+func FuzzCanonicalHost(f *testing.F) {
+	for _, seed := range []string{"App.Example.:443", "[2001:DB8::1]:1", "[::ffff:192.0.2.1]", "192.0.2.1", "a,b", "0x7f.1"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, host string) {
+		name, err := CanonicalHost(host)
+		if err != nil {
+			return
+		}
+		if strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789-.:") != "" {
+			t.Fatalf("%q is %q", host, name)
+		}
+		if again, err := CanonicalHost(bracketed(name)); err != nil || again != name {
+			t.Fatalf("%q is %q, which is %q (%v)", host, name, again, err)
+		}
+	})
+}

@@ -57,7 +57,7 @@ func Cookie(h Headers, name string) (value string, ok bool, err error) {
 		if ok {
 			return "", false, &Denial{Reason: MalformedRequest, Detail: "cookie " + name + " is repeated"}
 		}
-		value, ok = strings.Trim(v, `"`), true
+		value, ok = strings.Trim(strings.TrimSpace(v), `"`), true
 	}
 	return value, ok, nil
 }
@@ -66,13 +66,20 @@ func Cookie(h Headers, name string) (value string, ok bool, err error) {
 // whether that differs from what the request carried.
 func (fx *Effects) visibleCookies(values []string) (rest string, changed bool) {
 	var b strings.Builder
+	apart := false // what follows a cookie left out does not continue the one before
 	for piece := range cookiePieces(values) {
 		name, _, _ := strings.Cut(piece.pair, "=")
 		if fx.hidesCookie(strings.TrimSpace(name)) {
-			changed = true
+			changed, apart = true, apart || piece.separator == "; "
 			continue
 		}
-		if !utf8.ValidString(piece.pair) {
+		if apart || piece.separator == "; " {
+			piece = cookiePiece{"; ", strings.TrimSpace(piece.pair)}
+		}
+		if piece == (cookiePiece{separator: "; "}) {
+			continue
+		}
+		if apart = !utf8.ValidString(piece.pair); apart {
 			continue // cannot be written back: an answer to Envoy is UTF-8
 		}
 		if b.Len() > 0 {
@@ -93,13 +100,13 @@ func cookiePieces(values []string) func(yield func(cookiePiece) bool) {
 	return func(yield func(cookiePiece) bool) {
 		for _, value := range values {
 			separator := "; "
-			for value != "" {
+			for {
 				pair, next := value, ""
 				i := strings.IndexAny(value, ";,")
 				if i >= 0 {
 					pair, next = value[:i], value[i+1:]
 				}
-				if trimmed := strings.TrimSpace(pair); trimmed != "" && !yield(cookiePiece{separator, trimmed}) {
+				if !yield(cookiePiece{separator, pair}) {
 					return
 				}
 				if i < 0 {

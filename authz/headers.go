@@ -21,7 +21,7 @@ const (
 const maxSeparators = 6
 
 // ValidHeaderName reports why a name may not be a header that we set: it must be
-// a lower-case token (RFC 9110 section 5.1) with at most 6 '-' or '_', and none
+// lower-case letters and digits with at most 6 '-' or '_' between, and none
 // of the names that frame or route a request or that carry credentials. Envoy
 // applies whatever it is told, a content-length among it, and so splits one
 // request into two.
@@ -31,6 +31,8 @@ func ValidHeaderName(name string) error {
 		return errors.New("is not a header name")
 	case name != strings.ToLower(name):
 		return errors.New("is not lower case")
+	case strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789-_") != "":
+		return errors.New("holds a character other than letters, digits, '-' and '_': not every spelling of it could be removed")
 	case strings.Count(name, "-")+strings.Count(name, "_") > maxSeparators:
 		return fmt.Errorf("has more than %d separators: every spelling of it is removed from each request", maxSeparators)
 	case reservedHeader(name):
@@ -105,7 +107,7 @@ func (o *owned) grant(r *Request, fx *Effects, set []Field) *Grant {
 			g.addRemoval(name)
 		}
 	}
-	if rest, changed := fx.visibleCookies(r.Headers.Values("cookie")); changed && rest != "" {
+	if rest, changed := fx.visibleCookies(r.Headers.Values("cookie")); changed && rest != "" && !slices.Contains(g.remove, "cookie") {
 		g.set = append(g.set, Field{"cookie", rest})
 	} else if changed {
 		g.addRemoval("cookie")

@@ -142,3 +142,75 @@ func TestCredentialsAndOurCookiesAreHidden(t *testing.T) {
 		}
 	}
 }
+
+// TestFortySpellingsOfTheFamily: names we have never heard of, in every writing
+// that an application may fold into x-pomerium-*.
+func TestFortySpellingsOfTheFamily(t *testing.T) {
+	headers := HeaderMap{}
+	for _, first := range "-_.~!" {
+		for _, second := range "-_.~!" {
+			for _, tail := range []string{"claim", "groups"} {
+				headers["x"+string(first)+"pomerium"+string(second)+tail] = []string{"forged"}
+			}
+		}
+	}
+	if len(headers) < 40 {
+		t.Fatalf("only %d spellings", len(headers))
+	}
+	for name, rule := range map[string]*Rule{"signed": signing(), "public": {Name: "p", Public: true}} {
+		d := newAuthorizer(t, Options{Policy: only(rule)}).Authorize(t.Context(), request(t, "/", headers))
+		for header := range headers {
+			if !slices.Contains(d.Grant().Remove(), header) {
+				t.Errorf("%s rule: %s passes", name, header)
+			}
+		}
+	}
+}
+
+// TestNothingIsBothSetAndRemoved: Envoy applies removals last, so that a name in
+// both would be gone. Whatever an authenticator hides, the sets stay disjoint.
+func TestNothingIsBothSetAndRemoved(t *testing.T) {
+	for _, hidden := range []string{"cookie", "authorization", "x-user", "x_user", DefaultHeader, "x_pomerium_jwt_assertion", carriedOver} {
+		hiding := authenticatorFunc(func(_ context.Context, _ *Request, fx *Effects) (*Identity, error) {
+			fx.HideHeader(hidden)
+			fx.HideHeader(hidden)
+			return alice(), nil
+		})
+		o := Options{Policy: only(signing(hiding)), Assertion: AssertionOptions{ClaimHeaders: map[string]string{"x-user": "sub"}}}
+		r := request(t, "/", HeaderMap{"cookie": {"a=1; __Host-privyseal_s=x"}, "x-user": {"forged"}, DefaultHeader: {"forged"}})
+		d := newAuthorizer(t, o).Authorize(t.Context(), r)
+		seen := map[string]int{}
+		for _, f := range d.Grant().Set() {
+			seen[f.Name]++
+		}
+		for _, name := range d.Grant().Remove() {
+			seen[name]++
+		}
+		for name, times := range seen {
+			if times != 1 {
+				t.Errorf("%s hidden: %s occurs %d times", hidden, name, times)
+			}
+		}
+	}
+}
+
+// TestHeadersOfOursAreMadeOfFoldedNames: a separator other than '-' and '_' would
+// have spellings that are not removed.
+func TestHeadersOfOursAreMadeOfFoldedNames(t *testing.T) {
+	for _, name := range []string{"x.user", "x~user", "x!user", "x'user", "x|user", "x+user"} {
+		if ValidHeaderName(name) == nil {
+			t.Errorf("%q may be set, and x-user passes beside it", name)
+		}
+	}
+}
+
+// TestGrantsDoNotShareMemory: the list of removals is made once, and appended to
+// for each request.
+func TestGrantsDoNotShareMemory(t *testing.T) {
+	a := newAuthorizer(t, Options{Policy: only(signing())})
+	first := a.Authorize(t.Context(), request(t, "/", HeaderMap{"x-pomerium-one": {"f"}}))
+	second := a.Authorize(t.Context(), request(t, "/", HeaderMap{"x-pomerium-two": {"f"}}))
+	if !slices.Contains(first.Grant().Remove(), "x-pomerium-one") || slices.Contains(second.Grant().Remove(), "x-pomerium-one") {
+		t.Errorf("first %v, second %v", first.Grant().Remove(), second.Grant().Remove())
+	}
+}

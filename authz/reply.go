@@ -74,7 +74,7 @@ func (c *check) complete(given *Reply, d *Denial) *Reply {
 func (c *check) plain(status int, d *Denial) (contentType string, body []byte) {
 	id := c.decision.Record.ID
 	if IsGRPC(c.request) {
-		return "text/plain; charset=utf-8", []byte(d.Error() + " (decision " + id + ")")
+		return "text/plain; charset=utf-8", []byte(strings.ToValidUTF8(d.Error(), "?") + " (decision " + id + ")")
 	}
 	body = fmt.Appendf(nil, `{"status":%d,"title":`, status)
 	for _, member := range [...]Field{{"", title(d.Reason)}, {"reason", string(d.Reason)}, {"detail", d.Detail}, {"decision_id", id}} {

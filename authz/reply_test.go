@@ -8,7 +8,9 @@ import (
 	"go/token"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"unicode/utf8"
 )
 
 // TestEveryReasonHasAStatus reads the source, so that a reason that is added
@@ -125,5 +127,66 @@ func TestCookiesThatBreakLinesAreDropped(t *testing.T) {
 	}
 	if !slices.Equal(fx.cookies, []string{"ok=1"}) {
 		t.Errorf("%q", fx.cookies)
+	}
+}
+
+// TestGRPCTextIsUTF8: a body that protobuf cannot carry is a gRPC error, and
+// Envoy may be configured to let those through.
+func TestGRPCTextIsUTF8(t *testing.T) {
+	rule := signing(failing(&Denial{Reason: NotAllowed, Detail: "caf\xe9"}))
+	d := newAuthorizer(t, Options{Policy: only(rule)}).Authorize(t.Context(), request(t, "/", HeaderMap{"content-type": {"application/grpc"}}))
+	if !utf8.Valid(d.Reply().Body) {
+		t.Errorf("%q", d.Reply().Body)
+	}
+}
+
+// TestDenialBringsItsReply: a valid one is sent as it is, one that Envoy cannot
+// send is replaced, and neither can make a grant of a denial.
+func TestDenialBringsItsReply(t *testing.T) {
+	for given, want := range map[int]int{100: 403, 200: 403, 299: 403, 300: 300, 429: 429, 599: 599, 600: 403, 999: 403, 0: 403, -1: 403} {
+		rule := signing(failing(&Denial{Reason: NotAllowed, Reply: &Reply{Status: given}}))
+		d := newAuthorizer(t, Options{Policy: only(rule)}).Authorize(t.Context(), request(t, "/", nil))
+		if d.Grant() != nil || d.Reply().Status != want || d.Record.Status != want {
+			t.Errorf("%d: %+v", given, d.Reply())
+		}
+	}
+}
+
+// TestThreeChallengersAreJoined, in the order of the rule, over several requests:
+// what a challenger returns may be one value for all of them.
+func TestThreeChallengersAreJoined(t *testing.T) {
+	var list []Authenticator
+	var given [][]string
+	for _, scheme := range []string{"Bearer", "Basic", "DPoP"} {
+		challenges := make([]string, 1, 8) // room for an append that would be seen by others
+		challenges[0] = scheme
+		given = append(given, challenges)
+		list = append(list, challenger{reply: &Reply{Status: 401, Challenges: challenges}})
+	}
+	a := newAuthorizer(t, Options{Policy: only(signing(list...))})
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			d := a.Authorize(t.Context(), request(t, "/", nil))
+			if got := d.Reply().Challenges; !slices.Equal(got, []string{"Bearer", "Basic", "DPoP"}) {
+				t.Errorf("%q", got)
+			}
+		})
+	}
+	all.Wait()
+	for _, challenges := range given {
+		if after := challenges[:2]; after[1] != "" {
+			t.Errorf("%s was written behind a challenger's own challenge %s", after[1], after[0])
+		}
+	}
+}
+
+// TestChallengersReplyIsNotChanged: it is completed with a body that names this
+// decision, and the next request must not be told of it.
+func TestChallengersReplyIsNotChanged(t *testing.T) {
+	shared := &Reply{Status: 403}
+	d := newAuthorizer(t, Options{Policy: only(signing(challenger{reply: shared}))}).Authorize(t.Context(), request(t, "/", nil))
+	if shared.Body != nil || shared.ContentType != "" || d.Reply().Status != 403 || len(d.Reply().Body) == 0 {
+		t.Errorf("shared %+v, sent %+v", shared, d.Reply())
 	}
 }
