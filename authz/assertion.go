@@ -89,7 +89,7 @@ func (o *AssertionOptions) validate() error {
 	for header, claim := range o.ClaimHeaders {
 		path := "claim_headers." + header
 		wrong(path, ValidHeaderName(header))
-		if strings.ReplaceAll(header, "_", "-") == strings.ReplaceAll(o.Header, "_", "-") {
+		if folded(header) == folded(o.Header) {
 			wrong(path, errors.New("is the header of the assertion"))
 		}
 		for other := range o.ClaimHeaders {

@@ -42,7 +42,7 @@ func ValidHeaderName(name string) error {
 }
 
 func reservedHeader(name string) bool {
-	name = strings.ReplaceAll(name, "_", "-")
+	name = folded(name)
 	for _, prefix := range []string{"x-envoy-", "x-forwarded-", "proxy-", "sec-", "access-control-", "grpc-", "if-", "content-", "accept"} {
 		if strings.HasPrefix(name, prefix) {
 			return true
@@ -64,7 +64,7 @@ type owned struct {
 func newOwned(names []string) owned {
 	o := owned{names: map[string]bool{}}
 	for _, name := range append(slices.Clone(names), carriedOver) {
-		dashed := strings.ReplaceAll(name, "_", "-")
+		dashed := folded(name)
 		if !o.names[dashed] {
 			o.names[dashed] = true
 			o.spellings = append(o.spellings, spellings(dashed)...)

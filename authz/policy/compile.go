@@ -256,28 +256,39 @@ func (s *scope) audiences() []string {
 // of two people called alice an application must be told which one calls,
 // whichever rules let them in.
 func (c *compiler) nameSubjects() {
-	for _, one := range c.speaking {
-		heard := map[string]bool{}
-		for _, other := range c.speaking {
-			if share(one.audiences, other.audiences) {
-				for _, name := range other.sources {
-					heard[name] = true
-				}
+	heard := map[string]map[string]bool{} // sources, by audience
+	anyone, anywhere := map[string]bool{}, map[string]bool{}
+	add := func(to map[string]bool, names []string) {
+		for _, name := range names {
+			to[name] = true
+		}
+	}
+	for _, s := range c.speaking {
+		add(anyone, s.sources)
+		if s.audiences == nil {
+			add(anywhere, s.sources)
+		}
+		for _, audience := range s.audiences {
+			if heard[audience] == nil {
+				heard[audience] = map[string]bool{}
 			}
+			add(heard[audience], s.sources)
+		}
+	}
+	for _, s := range c.speaking {
+		speaks := func(name string) bool {
+			return s.audiences == nil && anyone[name] || anywhere[name] ||
+				slices.ContainsFunc(s.audiences, func(audience string) bool { return heard[audience][name] })
 		}
 		for _, source := range c.env.Sources {
-			if heard[source.Name] {
-				one.rule.Sources = append(one.rule.Sources, source.Name)
+			if speaks(source.Name) {
+				s.rule.Sources = append(s.rule.Sources, source.Name)
 				if source.Primary {
-					one.rule.Primary = source.Name
+					s.rule.Primary = source.Name
 				}
 			}
 		}
 	}
-}
-
-func share(a, b []string) bool {
-	return a == nil || b == nil || slices.ContainsFunc(a, func(audience string) bool { return slices.Contains(b, audience) })
 }
 
 // tied holds that a client cannot choose who the assertion says it is from and
