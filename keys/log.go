@@ -51,3 +51,24 @@ func logHeld(log *slog.Logger, s *snapshot) {
 	}
 	log.Warn("a new signing key waits until it has been published for long enough; the key that signs until then is no longer configured and is kept in memory alone: a restart, or hold_new_key: false, makes the new one sign at once", attributes...)
 }
+
+// logShared says what is different in a shared ring.
+func logShared(log *slog.Logger, old, next *snapshot) {
+	now := next.signer.key
+	if old == nil || old.signer.key.id != now.id {
+		log.Info("signing key in use", "kid", now.id, "alg", now.Algorithm(), "ring", next.shared.document.Ring)
+	}
+	for i, k := range next.shared.document.Keys {
+		if old != nil && old.find(k.KeyID) == nil {
+			log.Info("key published", "kid", k.KeyID, "alg", next.entries[i].key.Algorithm(), "signs_from", k.ActivateAt.Format(time.RFC3339))
+		}
+	}
+	if old == nil {
+		return
+	}
+	for _, e := range old.entries {
+		if next.find(e.key.id) == nil {
+			log.Info("key left the key set", "kid", e.key.id)
+		}
+	}
+}

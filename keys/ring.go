@@ -61,7 +61,31 @@ func (r *Ring) Use(set *Set, rotation Rotation) error {
 	}
 	r.changing.Lock()
 	defer r.changing.Unlock()
+	if old := r.current.Load(); old != nil && old.shared != nil {
+		return errKind
+	}
 	return r.change(set.keys, rotation)
+}
+
+// errKind keeps verifiers from losing the keys of the one when the other is
+// configured.
+var errKind = errors.New("a ring cannot change between configured and shared keys while it signs: restart the service (`privyseal keys import` takes configured keys into a shared ring first)")
+
+// share gives the ring the keys of a document, as its [Keeper] read it.
+func (r *Ring) share(sh shared) error {
+	r.changing.Lock()
+	defer r.changing.Unlock()
+	old := r.current.Load()
+	if old != nil && old.shared == nil {
+		return errKind
+	}
+	next, err := sharedSnapshot(old, sh, r.options.Now())
+	if err != nil {
+		return err
+	}
+	r.current.Store(next)
+	logShared(r.options.Logger, old, next)
+	return nil
 }
 
 // UseEphemeral starts the ring without configured keys. It makes an ES256 key
@@ -107,7 +131,17 @@ func (r *Ring) Advance() {
 	if at := s.nextChange(); at.IsZero() || r.options.Now().Before(at) {
 		return
 	}
-	if err := r.change(s.configured, s.rotation); err != nil {
+	var err error
+	if s.shared != nil {
+		var next *snapshot
+		if next, err = sharedSnapshot(s, *s.shared, r.options.Now()); err == nil {
+			r.current.Store(next)
+			logShared(r.options.Logger, s, next)
+		}
+	} else {
+		err = r.change(s.configured, s.rotation)
+	}
+	if err != nil {
 		r.options.Logger.Error("the signing keys stay as they are", "error", err)
 	}
 }
@@ -140,6 +174,11 @@ func (r *Ring) KeyID() string {
 	return ""
 }
 
+// Check returns why the ring should not be asked, or nil if it signs and
+// publishes: no keys are loaded, or a shared ring has been without news for too
+// long. It is what health checks go by.
+func (r *Ring) Check() error { return r.current.Load().publishes(r.options.Now) }
+
 // Has reports whether a kid is one of ours: published, or ephemeral.
 func (r *Ring) Has(kid string) bool {
 	s := r.current.Load()
@@ -155,8 +194,8 @@ func (r *Ring) Sign(ctx context.Context, payload []byte) (jws, kid string, err e
 		return "", "", fmt.Errorf("signing: %w", err)
 	}
 	s := r.current.Load()
-	if s == nil {
-		return "", "", errors.New("signing: no keys are loaded yet")
+	if err := s.signs(r.options.Now); err != nil {
+		return "", "", fmt.Errorf("signing: %v", err)
 	}
 	if jws, err = s.signer.sign(payload); err != nil {
 		return "", "", err

@@ -7,7 +7,8 @@ import (
 
 // ServeHTTP answers every path with the key set: GET, HEAD and the preflight of
 // CORS (any page may read it). The entity tag changes with the keys and with
-// nothing else. Until keys are loaded the answer is 503 and not to be stored.
+// nothing else. Until keys are loaded, and when a shared ring has been without
+// news for too long, the answer is 503 and not to be stored.
 func (r *Ring) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 	h := w.Header()
 	h.Set("Access-Control-Allow-Origin", "*")
@@ -29,12 +30,12 @@ func (r *Ring) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 func (r *Ring) serveKeys(w http.ResponseWriter, q *http.Request) {
 	h := w.Header()
 	s := r.current.Load()
-	if s == nil {
+	if err := s.publishes(r.options.Now); err != nil {
 		h.Set("Cache-Control", "no-store")
-		http.Error(w, "no signing keys are loaded yet", http.StatusServiceUnavailable)
+		http.Error(w, err.Error(), http.StatusServiceUnavailable)
 		return
 	}
-	h.Set("Cache-Control", "public, max-age=300, must-revalidate")
+	h.Set("Cache-Control", s.jwks.cache)
 	h.Set("ETag", s.jwks.etag)
 	if matches(q.Header.Values("If-None-Match"), s.jwks.etag) {
 		w.WriteHeader(http.StatusNotModified)

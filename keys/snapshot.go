@@ -9,11 +9,13 @@ import (
 	"time"
 )
 
-// snapshot is one state of a ring. It is immutable. after makes the next one
-// from it, the configuration and the time, and from nothing else.
+// snapshot is one state of a ring. It is immutable. Of configured keys, after
+// makes the next one from it, the configuration and the time; of a shared ring,
+// sharedSnapshot makes it from the document and the time.
 type snapshot struct {
 	configured []*Key // in the operator's order; none for an ephemeral key
 	rotation   Rotation
+	shared     *shared // nil for configured keys and for an ephemeral one
 	entries    []entry // in the order of the key set
 
 	signer    *signer       // its key is one of the entries
@@ -43,13 +45,17 @@ type jwks struct {
 	length string
 	digest string // SHA-256 of the body in hex
 	etag   string
+	cache  string // Cache-Control
 }
 
-func newJWKS(list []*Key) jwks {
+func newJWKS(list []*Key, maxAge time.Duration) jwks {
 	body := renderJWKS(list)
 	sum := sha256.Sum256(body)
 	digest := hex.EncodeToString(sum[:])
-	return jwks{body: body, length: strconv.Itoa(len(body)), digest: digest, etag: `"` + digest + `"`}
+	return jwks{
+		body: body, length: strconv.Itoa(len(body)), digest: digest, etag: `"` + digest + `"`,
+		cache: fmt.Sprintf("public, max-age=%d, must-revalidate", int(maxAge.Seconds())),
+	}
 }
 
 // ephemeralSnapshot signs with a key that is not published.
@@ -62,11 +68,11 @@ func ephemeralSnapshot(k *Key, now time.Time) (*snapshot, error) {
 		signer:  signer,
 		since:   now,
 		entries: []entry{{key: k, signingSince: now}},
-		jwks:    newJWKS(nil),
+		jwks:    newJWKS(nil, maxMaxAge),
 	}, nil
 }
 
-func (s *snapshot) ephemeral() bool { return len(s.configured) == 0 }
+func (s *snapshot) ephemeral() bool { return s.shared == nil && len(s.configured) == 0 }
 
 func (s *snapshot) find(kid string) *entry {
 	if i := slices.IndexFunc(s.entries, func(e entry) bool { return e.key.id == kid }); i >= 0 {
@@ -95,7 +101,7 @@ func (s *snapshot) after(configured []*Key, r Rotation, now time.Time) (*snapsho
 		return nil, fmt.Errorf("%d keys would be published, of which verifiers read %d: %d of them are retired and leave by themselves, wait for that",
 			len(next.entries), maxKeys, len(next.entries)-len(configured))
 	}
-	next.jwks = newJWKS(next.keys())
+	next.jwks = newJWKS(next.keys(), maxMaxAge)
 	return next, nil
 }
 
@@ -182,6 +188,9 @@ func (s *snapshot) keys() []*Key {
 
 // nextChange returns when time alone will change the snapshot; zero is never.
 func (s *snapshot) nextChange() time.Time {
+	if s.shared != nil {
+		return s.shared.nextChange(s.signer.key.id)
+	}
 	next := s.heldUntil
 	for _, e := range s.entries {
 		if at := e.removeAt(); s.leaving(e) && (next.IsZero() || at.Before(next)) {

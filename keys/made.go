@@ -1,0 +1,126 @@
+package keys
+
+import (
+	"context"
+	"crypto"
+	"crypto/x509"
+	"errors"
+	"slices"
+)
+
+// made is a new key and by what a module finds it; nil for one in memory.
+type made struct {
+	*Key
+	reference []byte
+}
+
+// make returns a new key of an algorithm.
+func (k *Keeper) make(ctx context.Context, alg string) (made, error) {
+	if i := slices.IndexFunc(k.spare, func(m made) bool { return m.Algorithm() == alg }); i >= 0 {
+		m := k.spare[i]
+		k.spare = slices.Delete(k.spare, i, i+1)
+		return m, nil
+	}
+	if k.options.Module == nil {
+		key, err := Generate(alg, k.options.Rand)
+		return made{Key: key}, err
+	}
+	private, reference, err := k.options.Module.Generate(ctx, alg)
+	if err != nil {
+		return made{}, err
+	}
+	key, err := newExternalKey(ctx, alg, private)
+	return made{key, reference}, err
+}
+
+// record seals a key for a document of a ring.
+func (k *Keeper) record(ring string, m made) (DocumentKey, error) {
+	public, err := x509.MarshalPKIXPublicKey(m.public)
+	if err != nil {
+		return DocumentKey{}, errors.New("the public key cannot be written")
+	}
+	d := DocumentKey{KeyID: m.id, Algorithm: m.Algorithm(), Public: public, MaxTTL: Duration(k.schedule.MaxTTL)}
+	switch {
+	case m.reference != nil:
+		d.reference = hidden(m.reference)
+		return d, nil
+	case !m.Private():
+		return d, nil
+	}
+	private, err := x509.MarshalPKCS8PrivateKey(m.secret())
+	if err != nil {
+		return d, errors.New("the private key cannot be written as PKCS#8")
+	}
+	if k.sealing != nil {
+		private = k.sealing.seal(private, aboutPrivateKey(ring, d.KeyID, d.Algorithm))
+	}
+	d.private = hidden(private)
+	return d, nil
+}
+
+// open returns the key of a document. One that is open already is not opened
+// again; a retired one loses its private half.
+func (k *Keeper) open(ctx context.Context, ring string, d DocumentKey) (*Key, error) {
+	key := k.opened[d.KeyID]
+	if key == nil || key.Algorithm() != d.Algorithm || !key.Private() && d.State != StateRetired {
+		var err error
+		if key, err = k.openAnew(ctx, ring, d); err != nil {
+			return nil, err
+		}
+	}
+	if d.State == StateRetired && key.Private() {
+		return key.publicHalf(), nil
+	}
+	return key, nil
+}
+
+// openAnew trusts nothing that a document says of a key: its kid has to follow
+// from the public key, and the public key from the private one.
+func (k *Keeper) openAnew(ctx context.Context, ring string, d DocumentKey) (*Key, error) {
+	public, err := x509.ParsePKIXPublicKey(d.Public)
+	if err != nil {
+		return nil, errors.New("its public key cannot be read: the document is damaged")
+	}
+	key, err := newPublicKeyFor(d.Algorithm, public)
+	if err != nil {
+		return nil, err
+	}
+	if d.State != StateRetired {
+		if key, err = k.openPrivate(ctx, ring, d); err != nil {
+			return nil, err
+		}
+	}
+	if key.id != d.KeyID {
+		return nil, errors.New("is another key than its kid says: the document is damaged")
+	}
+	return key, nil
+}
+
+func (k *Keeper) openPrivate(ctx context.Context, ring string, d DocumentKey) (*Key, error) {
+	if d.reference != nil {
+		if k.options.Module == nil {
+			return nil, errors.New("its private half is in a cryptographic module, and none is configured: configure keys.pkcs11")
+		}
+		private, err := k.options.Module.Find(ctx, d.reference())
+		if err != nil {
+			return nil, err
+		}
+		return newExternalKey(ctx, d.Algorithm, private)
+	}
+	der := reveal(d.private)
+	if k.sealing != nil {
+		var err error
+		if der, err = k.sealing.open(der, aboutPrivateKey(ring, d.KeyID, d.Algorithm)); err != nil {
+			return nil, errors.New("its private half cannot be unsealed: the document is damaged")
+		}
+	}
+	parsed, err := x509.ParsePKCS8PrivateKey(der)
+	if err != nil {
+		return nil, errors.New("its private half cannot be read: the document is damaged")
+	}
+	private, ok := parsed.(crypto.Signer)
+	if !ok {
+		return nil, errors.New("its private half cannot sign")
+	}
+	return newKeyFor(d.Algorithm, private)
+}
