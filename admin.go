@@ -9,15 +9,19 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"privyseal/keys"
 )
 
 // admin is what the admin listener serves: whether the service lives, whether
-// it is ready and why not, figures, and a reload on request.
+// it is ready and why not, figures, the state of the keys, and a reload on
+// request.
 func (s *Service) admin() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", s.readyz)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(s.metrics.registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4}))
+	mux.HandleFunc("GET /-/keys", s.keysz)
 	mux.HandleFunc("POST /-/reload", s.reloadz)
 	return mux
 }
@@ -33,10 +37,16 @@ type condition struct {
 
 func (s *Service) conditions() []condition {
 	snap := s.current.Load()
-	status := s.ring.Status()
-	list := []condition{{Name: "signing key", OK: s.ring.KeyID() != "", Required: true, Detail: s.ring.KeyID()}}
+	status := s.keyStatus()
+	list := []condition{{Name: "signing key", OK: true, Required: true, Detail: s.ring.KeyID()}}
 	if status.Ephemeral {
 		list[0].Detail += " (ephemeral: no verifier can find it)"
+	}
+	if err := s.ring.Check(); err != nil {
+		list[0].OK, list[0].Detail = false, err.Error()
+	}
+	if status.Store != nil {
+		list = append(list, keyringCondition(*status.Store))
 	}
 	reload := condition{Name: "configuration", OK: true, Detail: fmt.Sprintf("%d rules", len(snap.policy.Rules()))}
 	if failure := s.failure.Load(); failure != nil {
@@ -85,6 +95,41 @@ func (s *Service) readyz(w http.ResponseWriter, r *http.Request) {
 	} else {
 		fmt.Fprintln(w, "not ready")
 	}
+}
+
+func keyringCondition(store keys.StoreStatus) condition {
+	c := condition{Name: "keyring", OK: store.LastError == "", Detail: fmt.Sprintf("generation %d", store.Generation)}
+	if !store.Confirmed.IsZero() {
+		c.Detail += ", read " + store.Confirmed.UTC().Format(time.RFC3339)
+	}
+	if store.LastError != "" {
+		c.Detail += ": " + store.LastError
+	}
+	return c
+}
+
+// keyStatus is the state of the keys, and of the keyring that they come from.
+func (s *Service) keyStatus() keys.Status {
+	if s.keeper != nil {
+		return s.keeper.Status()
+	}
+	return s.ring.Status()
+}
+
+// keysz tells everything about the keys but the keys. `privyseal keys status`
+// compares replicas by it.
+func (s *Service) keysz(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	answer := struct {
+		keys.Status
+		Unfit string    `json:"unfit,omitempty"` // why the replica is out of service
+		Now   time.Time `json:"now"`
+	}{Status: s.keyStatus(), Now: s.options.Now().UTC()}
+	if err := s.ring.Check(); err != nil {
+		answer.Unfit = err.Error()
+	}
+	writeJSON(w, answer)
 }
 
 // reloadz reloads for callers on this machine.

@@ -37,10 +37,14 @@ type Config struct {
 	SigningKey string `yaml:"signing_key" json:"-" secret:"true"`
 	// SigningKeyFile names the file that holds them instead.
 	SigningKeyFile string `yaml:"signing_key_file"`
-	// PublishBefore is how long a key should have been published before it
-	// signs: as long as the slowest verifier caches the key set. Default 15m.
+	// Keys is a ring of signing keys that rotate themselves, in place of
+	// signing_key and signing_key_file. Default: none.
+	Keys *Keyring `yaml:"keys"`
+	// PublishBefore is how long a configured key should have been published
+	// before it signs: as long as the slowest verifier caches the key set. For
+	// keys that rotate themselves it is keys.publish_before. Default 15m.
 	PublishBefore time.Duration `yaml:"publish_before"`
-	// HoldNewKey keeps signing with the old key until the new first one has been
+	// HoldNewKey keeps signing with the old configured key until the new first one has been
 	// published for publish_before. Default false: it signs at once, and a
 	// warning says how long was missing.
 	HoldNewKey bool `yaml:"hold_new_key"`
@@ -106,6 +110,9 @@ func (c *Config) Files() []string {
 // fileOptions are the options that name a file.
 func (c *Config) fileOptions() []*string {
 	list := []*string{&c.SigningKeyFile}
+	if c.Keys != nil {
+		list = append(list, &c.Keys.Encryption.KeyFile)
+	}
 	for _, l := range c.Listen.all() {
 		if tls := l.listener.TLS; tls != nil {
 			list = append(list, &tls.Cert, &tls.Key, &tls.ClientCA)
@@ -134,6 +141,17 @@ func (c *Config) validate() error {
 	}
 	if _, err := authz.ParseIssuer(c.Issuer); err != nil {
 		wrong("issuer", err.Error())
+	}
+	if c.Keys != nil {
+		if c.SigningKey != "" || c.SigningKeyFile != "" {
+			wrong("keys", "cannot be given beside signing_key, signing_key_file, SIGNING_KEY or SIGNING_KEY_FILE: keep one; `privyseal keys import` takes such keys into the keyring")
+		}
+		for _, name := range []string{"publish_before", "hold_new_key"} {
+			if c.origin.root.get(name) != nil {
+				wrong(name, "is about signing_key; say keys.publish_before, and leave it out here")
+			}
+		}
+		errs = append(errs, option("keys", c.Keys.validate()))
 	}
 	if c.PublishBefore < time.Second || c.PublishBefore > 720*time.Hour {
 		wrong("publish_before", "is not between 1s and 720h")

@@ -49,6 +49,11 @@ func (d *decoder) value(path string, n *node, into reflect.Value) {
 			d.value(path, n, into.FieldByName("Address"))
 			return
 		}
+	case Encryption:
+		if n.kind == text { // none
+			d.value(path, n, into.FieldByName("Mode"))
+			return
+		}
 	case policy.Clauses:
 		if n.kind == mapping { // one clause stands for a list of one
 			n = &node{kind: sequence, at: n.at, items: []*node{n}}

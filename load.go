@@ -92,6 +92,9 @@ func (d *document) load(o LoadOptions, check func(*Config) error, wrong Diagnost
 	for _, name := range c.fileOptions() {
 		*name = resolved(o.Folder, *name)
 	}
+	if c.Keys != nil {
+		c.Keys.resolve(o.Folder)
+	}
 	if name := env["SIGNING_KEY_FILE"]; name != "" {
 		c.SigningKeyFile = name // relative to the working directory
 	}

@@ -30,8 +30,9 @@ const masked = "****"
 // Secrets are recognised without parsing, because a file that cannot be parsed
 // is quoted too: by the key, also slightly misspelt, and by the look of them.
 var (
-	secretKey = regexp.MustCompile(`(?i)(["']?[\w-]*(?:sign[a-z]*[_-]?key|private[_-]?key|secret|password|passwd|token)[\w-]*["']?\s*[:=]\s*)(.*)`)
+	secretKey = regexp.MustCompile(`(?i)(["']?[\w-]*(?:sign[a-z]*[_-]?key|private[_-]?key|secret|password|passwd|token)[\w-]*["']?\s*[:=]\s*|\bpin["']?\s*[:=]\s*)(.*)`)
 	otherKey  = regexp.MustCompile(`^\s*(?:- *)?\{?[A-Za-z_]+: *`)
+	userinfo  = regexp.MustCompile(`(://[^\s:/@]*:)[^\s/]*@`)
 	keyBlock  = regexp.MustCompile(`[A-Za-z0-9+/]{40,}={0,2}|-----(?:BEGIN|END)[^-]*-----.*`)
 )
 
@@ -43,7 +44,20 @@ func mask(line string) string {
 	return maskBlocks(line)
 }
 
-func maskBlocks(s string) string { return keyBlock.ReplaceAllString(s, masked) }
+func maskBlocks(s string) string {
+	return keyBlock.ReplaceAllString(maskUserinfo(s), masked)
+}
+
+// maskUserinfo hides the password in a URL, unless it is a reference.
+func maskUserinfo(s string) string {
+	return userinfo.ReplaceAllStringFunc(s, func(match string) string {
+		name, password, _ := strings.Cut(match[3:], ":")
+		if wholeVariable.MatchString(strings.TrimSuffix(password, "@")) {
+			return match
+		}
+		return "://" + name + ":" + masked + "@"
+	})
+}
 
 func isFileKey(key string) bool {
 	return strings.HasSuffix(strings.TrimRight(key, ` :="'`+"\t"), "_file")

@@ -142,6 +142,22 @@ var (
 		"1, with the digest of the published key set: replicas must agree.", []string{"sha256"}, nil)
 	keyTooNew = prometheus.NewDesc("privyseal_signing_key_missing_publication_seconds",
 		"How long the signing key should still have been published before it signed.", nil, nil)
+	keySince = prometheus.NewDesc("privyseal_signing_key_since_timestamp_seconds",
+		"When the signing key began to sign.", nil, nil)
+	keyNext = prometheus.NewDesc("privyseal_keyring_next_activation_timestamp_seconds",
+		"When the next key begins to sign; 0: there is none.", nil, nil)
+	keyringGeneration = prometheus.NewDesc("privyseal_keyring_generation",
+		"Generation of the keyring in use: replicas must agree.", nil, nil)
+	keyringConfirmed = prometheus.NewDesc("privyseal_keyring_read_timestamp_seconds",
+		"When the store was last known to hold the keyring in use; 0 is never.", nil, nil)
+	keyringFit = prometheus.NewDesc("privyseal_keyring_publish_until_timestamp_seconds",
+		"When this replica leaves service if it cannot read the store; 0: it is not in service.", nil, nil)
+	keyringSkew = prometheus.NewDesc("privyseal_keyring_clock_skew_seconds",
+		"This clock minus the store's.", nil, nil)
+	keyringErrors = prometheus.NewDesc("privyseal_keyring_errors_total",
+		"Times the keyring could not be read, believed, planned or written.", nil, nil)
+	keyringLost = prometheus.NewDesc("privyseal_keyring_rollbacks_total",
+		"Times the store held an older keyring than before, or none, and it was written again.", nil, nil)
 	issuerKeyCount = prometheus.NewDesc("privyseal_issuer_keys",
 		"Usable keys of a token source.", []string{"source"}, nil)
 	issuerAge = prometheus.NewDesc("privyseal_issuer_keys_fetched_timestamp_seconds",
@@ -150,7 +166,8 @@ var (
 
 // Describe implements [prometheus.Collector].
 func (keyMetrics) Describe(c chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{keyInfo, jwksInfo, keyTooNew, issuerKeyCount, issuerAge} {
+	for _, d := range []*prometheus.Desc{keyInfo, jwksInfo, keyTooNew, keySince, keyNext, keyringGeneration, keyringConfirmed,
+		keyringFit, keyringSkew, keyringErrors, keyringLost, issuerKeyCount, issuerAge} {
 		c <- d
 	}
 }
@@ -160,21 +177,50 @@ func (m keyMetrics) Collect(c chan<- prometheus.Metric) {
 	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
 		c <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 	}
-	status := m.ring.Status()
+	status := m.keyStatus()
 	for _, key := range status.Keys {
 		gauge(keyInfo, 1, key.KeyID, key.Algorithm, string(key.State), ephemeral(status))
+		if key.State == keys.StateSigning {
+			gauge(keySince, seconds(key.SigningSince))
+		}
+	}
+	if status.Store != nil {
+		m.collectKeyring(c, status)
 	}
 	gauge(jwksInfo, 1, status.JWKSDigest)
 	gauge(keyTooNew, status.MissingPublication.Seconds())
 	for _, source := range m.current.Load().issuers {
 		set := source.Status()
-		fetched := 0.0
-		if !set.LastSuccess.IsZero() {
-			fetched = float64(set.LastSuccess.Unix())
-		}
 		gauge(issuerKeyCount, float64(set.Keys), source.source)
-		gauge(issuerAge, fetched, source.source)
+		gauge(issuerAge, seconds(set.LastSuccess), source.source)
 	}
+}
+
+// collectKeyring collects the state of a ring that replicas share.
+func (keyMetrics) collectKeyring(c chan<- prometheus.Metric, status keys.Status) {
+	store := status.Store
+	var next time.Time
+	for _, key := range status.Keys {
+		if key.State == keys.StateNext {
+			next = key.ActivateAt
+		}
+	}
+	for d, v := range map[*prometheus.Desc]float64{
+		keyNext: seconds(next), keyringGeneration: float64(store.Generation), keyringConfirmed: seconds(store.Confirmed),
+		keyringFit: seconds(store.PublishUntil), keyringSkew: store.Skew.Seconds(),
+	} {
+		c <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v)
+	}
+	c <- prometheus.MustNewConstMetric(keyringErrors, prometheus.CounterValue, float64(store.Errors))
+	c <- prometheus.MustNewConstMetric(keyringLost, prometheus.CounterValue, float64(store.Rollbacks))
+}
+
+// seconds is a time as Prometheus has it; 0 is never.
+func seconds(t time.Time) float64 {
+	if t.IsZero() {
+		return 0
+	}
+	return float64(t.UnixMilli()) / 1000
 }
 
 func ephemeral(s keys.Status) string {

@@ -70,6 +70,8 @@ func (p *printer) value(v reflect.Value, n *node, indent int, all bool) {
 			address = n
 		}
 		p.value(v.FieldByName("Address"), address, indent, all)
+	case v.Type() == reflect.TypeFor[Encryption]() && v.FieldByName("Mode").String() != "":
+		p.value(v.FieldByName("Mode"), n, indent, all)
 	case v.Kind() == reflect.Struct:
 		p.out = append(p.out, '\n')
 		p.options(v, n, indent+2, all)
@@ -134,13 +136,13 @@ func isScalar(v reflect.Value) bool {
 // there, with its references; any other text has its dollars doubled.
 func scalarText(v reflect.Value, n *node) string {
 	if n != nil && n.variable == "" && n.kind == text {
-		return quoted(n.raw)
+		return quoted(maskUserinfo(n.raw))
 	}
 	switch value := v.Interface().(type) {
 	case time.Duration:
 		return durationText(value)
 	case string:
-		return quoted(strings.ReplaceAll(value, "$", "$$"))
+		return quoted(strings.ReplaceAll(maskUserinfo(value), "$", "$$"))
 	}
 	switch v.Kind() {
 	case reflect.Slice:

@@ -54,7 +54,10 @@ func (s *Service) serve(asked context.Context, sockets sockets) error {
 	start("grpc", sockets.grpc, checks.Serve)
 	start("http", sockets.http, public.Serve)
 	start("admin", sockets.admin, admin.Serve)
-	running.Go(func() { s.watch(ctx) })
+	running.Go(func() { s.watch(ctx, func() { announceHealth(healths, s.ring.Check()) }) })
+	if s.keeper != nil {
+		running.Go(func() { s.keeper.Run(ctx) })
+	}
 	s.announce(sockets)
 
 	<-ctx.Done()
@@ -119,9 +122,36 @@ func (s *Service) grpcServer() (*grpc.Server, *health.Server) {
 	}
 	server, healths := grpc.NewServer(options...), health.NewServer()
 	envoy.NewServer(s, s.observe).Register(server)
-	healths.SetServingStatus(envoy.ServiceName, healthpb.HealthCheckResponse_SERVING)
-	healthpb.RegisterHealthServer(server, healths)
+	announceHealth(healths, s.ring.Check())
+	healthpb.RegisterHealthServer(server, liveHealth{healths, s.ring.Check})
 	return server, healths
+}
+
+// liveHealth answers each health check by the state of the keys at that moment.
+// Watchers hear of a change with the next look at the files.
+type liveHealth struct {
+	*health.Server
+	check func() error
+}
+
+// Check implements the health protocol of gRPC.
+func (h liveHealth) Check(ctx context.Context, r *healthpb.HealthCheckRequest) (*healthpb.HealthCheckResponse, error) {
+	answer, err := h.Server.Check(ctx, r)
+	if err == nil && answer.Status == healthpb.HealthCheckResponse_SERVING && h.check() != nil {
+		answer.Status = healthpb.HealthCheckResponse_NOT_SERVING
+	}
+	return answer, err
+}
+
+// announceHealth says whether the service should be asked, to those who watch.
+// The status of the whole server is that of its only service.
+func announceHealth(healths *health.Server, unfit error) {
+	status := healthpb.HealthCheckResponse_SERVING
+	if unfit != nil {
+		status = healthpb.HealthCheckResponse_NOT_SERVING
+	}
+	healths.SetServingStatus("", status)
+	healths.SetServingStatus(envoy.ServiceName, status)
 }
 
 // httpServer bounds what a client may take of the service: time to send a
@@ -163,12 +193,19 @@ func stop(checks *grpc.Server, others ...*http.Server) {
 }
 
 func (s *Service) announce(opened sockets) {
-	attributes := []any{"grpc", opened.grpc.Addr().String(), "rules", len(s.current.Load().policy.Rules()), "signing_kid", s.ring.KeyID()}
+	attributes := []any{"grpc", opened.grpc.Addr().String(), "rules", len(s.current.Load().policy.Rules())}
+	if kid := s.ring.KeyID(); kid != "" {
+		attributes = append(attributes, "signing_kid", kid)
+	}
 	if opened.http != nil {
 		attributes = append(attributes, "http", opened.http.Addr().String())
 	}
 	if opened.admin != nil {
 		attributes = append(attributes, "admin", opened.admin.Addr().String())
+	}
+	if err := s.ring.Check(); err != nil {
+		s.log.Warn("listening, and not ready", append(attributes, "reason", err.Error())...)
+		return
 	}
 	s.log.Info("ready", attributes...)
 }

@@ -151,7 +151,7 @@ func compiledSchema(t *testing.T) *validator.Schema {
 func generated(t *testing.T) *generator.Schema {
 	t.Helper()
 	comments := map[string]string{}
-	for _, folder := range []string{"", "authz", "authz/policy", "authz/credential"} {
+	for _, folder := range []string{"", "authz", "authz/policy", "authz/credential", "keys/vault", "keys/pkcs11"} {
 		fieldComments(t, filepath.Join("privyseal", folder), filepath.Join(".", folder), comments)
 	}
 	r := generator.Reflector{
@@ -176,6 +176,7 @@ func generated(t *testing.T) *generator.Schema {
 		s.Definitions[name] = &generator.Schema{OneOf: []*generator.Schema{other, {Ref: "#/$defs/" + name + "Options"}}}
 	}
 	orElse(reflect.TypeFor[Listener](), &generator.Schema{Type: "string"})
+	orElse(reflect.TypeFor[Encryption](), &generator.Schema{Const: "none"})
 	orElse(reflect.TypeFor[policy.Clauses](), &generator.Schema{Ref: "#/$defs/Clause"})
 	one := uint64(1)
 	source := s.Definitions[reflect.TypeFor[credential.Source]().Name()]

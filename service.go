@@ -38,6 +38,8 @@ type Service struct {
 	options ServiceOptions
 	log     *slog.Logger
 	ring    *keys.Ring
+	keeper  *keys.Keeper // nil unless the keys rotate themselves
+	dry     bool         // nothing outside is opened
 	metrics *metrics
 	keySets keySets
 	tokens  *authz.Cache[credential.VerifiedToken]
@@ -90,7 +92,7 @@ func prepare(o ServiceOptions) *Service {
 // a configuration. It reads the files that New reads, and asks no issuer.
 func Validate(o LoadOptions) error {
 	s := prepare(ServiceOptions{Load: o})
-	s.keySets.offline = true
+	s.dry, s.keySets.offline = true, true
 	if err := s.load(); err != nil {
 		return err
 	}
@@ -194,7 +196,12 @@ func (s *Service) load() error {
 
 // useKeys gives the ring the keys of a snapshot that is otherwise complete.
 func (s *Service) useKeys(next *snapshot) error {
-	if next.keys == nil {
+	switch {
+	case next.config.Keys != nil:
+		return s.useKeyring(next)
+	case s.keeper != nil:
+		return errKeyKind
+	case next.keys == nil:
 		return s.ring.UseEphemeral()
 	}
 	if next.config.HoldNewKey && s.ring.KeyID() == "" && len(next.keys.Keys()) > 1 {

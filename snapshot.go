@@ -21,7 +21,8 @@ type snapshot struct {
 	config     *Config
 	policy     *policy.Policy
 	authorizer *authz.Authorizer
-	keys       *keys.Set // nil: none configured
+	keys       *keys.Set    // nil: none configured
+	keyring    keyringParts // if config.Keys says so
 	tls        listenerTLS
 	issuers    []issuerKeys
 	own        map[string]bool // what iss may be of our own assertions
@@ -63,7 +64,11 @@ func (s *Service) build(config *Config, read *files) (_ *snapshot, err error) {
 		return nil, option("issuer", err)
 	}
 	var keysErr, tlsErr, rulesErr, assertionErr error
-	next.keys, keysErr = parseKeys(config, read)
+	if config.Keys != nil {
+		next.keyring, keysErr = s.keyring(config.Keys, read)
+	} else {
+		next.keys, keysErr = parseKeys(config, read)
+	}
 	next.tls, tlsErr = loadTLS(config, read)
 	credentials, identityErr := s.credentials(next, read)
 	if identityErr != nil {

@@ -11,8 +11,8 @@ import (
 const pollEvery = 2 * time.Second
 
 // watch reloads when a file changed, and lets the key ring advance when a moment
-// of its own comes, until ctx ends.
-func (s *Service) watch(ctx context.Context) {
+// of its own comes, until ctx ends. afterwards is called each time.
+func (s *Service) watch(ctx context.Context, afterwards func()) {
 	tick := time.NewTicker(pollEvery)
 	defer tick.Stop()
 	var last *files
@@ -23,6 +23,7 @@ func (s *Service) watch(ctx context.Context) {
 		case <-tick.C:
 			s.ring.Advance()
 			last = s.poll(last)
+			afterwards()
 		}
 	}
 }

@@ -75,16 +75,20 @@ func NewKeeper(o KeeperOptions) (*Keeper, error) {
 	return &Keeper{options: o, schedule: schedule, wake: make(chan struct{}, 1), opened: map[string]*Key{}}, nil
 }
 
-// Use replaces the schedule. Times that are written down stay as they are; what
-// is longer now is taken account of at once.
-func (k *Keeper) Use(s Schedule) error {
+// Use replaces the schedule and the key-encryption key. Times that are written
+// down stay as they are; what is longer now is taken account of at once. The next
+// document that is written is encrypted with the new key.
+func (k *Keeper) Use(s Schedule, w Wrapper) error {
 	s, err := s.withDefaults()
 	if err != nil {
 		return err
 	}
+	if (w == nil) != (k.options.Wrapper == nil) {
+		return optionError{"encryption", "cannot be switched on or off for a keyring that exists"}
+	}
 	k.turn.Lock()
 	changed := k.schedule != s
-	k.schedule = s
+	k.schedule, k.options.Wrapper = s, w
 	k.turn.Unlock()
 	if changed {
 		select {

@@ -38,23 +38,29 @@ const (
 type Schedule struct {
 	// Algorithm of new keys: ES256, ES384, ES512, EdDSA, RS256 or PS256. Default
 	// ES256, which every verifier knows.
-	Algorithm string `yaml:"algorithm"`
+	Algorithm string
 	// RotateEvery is how long a key signs. Default 168h (a week), 1h to 2160h.
-	RotateEvery time.Duration `yaml:"rotate_every"`
+	RotateEvery time.Duration
 	// PublishBefore is how long a key is at least published before it signs: as
 	// long as the slowest verifier keeps a key set. Default 26h, at least 25m and
 	// at most rotate_every.
-	PublishBefore time.Duration `yaml:"publish_before"`
+	PublishBefore time.Duration
 	// AllowShortPeriods permits periods below these bounds, at which common
 	// verifiers refuse good assertions. For demonstrations and tests. Default
 	// false.
-	AllowShortPeriods bool `yaml:"allow_short_periods"`
+	AllowShortPeriods bool
 	// MaxTTL is the longest life of an assertion. Default 5m.
-	MaxTTL time.Duration `yaml:"-"`
+	MaxTTL time.Duration
 }
 
-// withDefaults completes a schedule, or says which of its options is wrong. The
-// error implements interface{ OptionPath() string }.
+// Validate returns what is wrong with a schedule. The error implements
+// interface{ OptionPath() string }.
+func (s Schedule) Validate() error {
+	_, err := s.withDefaults()
+	return err
+}
+
+// withDefaults completes a schedule, or says which of its options is wrong.
 func (s Schedule) withDefaults() (Schedule, error) {
 	if s.Algorithm == "" {
 		s.Algorithm = "ES256"
