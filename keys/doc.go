@@ -3,9 +3,11 @@
 //
 // # What to use
 //
-// [Parse] reads the operator's keys, PEM or base64 of PEM, into a [Set]. A
-// [Ring] signs with the first of them and serves all of them. It lives as long
-// as the process: [Ring.Use] starts it and replaces its keys on every reload.
+// A [Ring] signs with one key and serves all of them. It lives as long as the
+// process. Its keys come from one of two places.
+//
+// Configured keys: [Parse] reads them, PEM or base64 of PEM, into a [Set].
+// [Ring.Use] starts the ring with it and replaces its keys on every reload.
 //
 //	set, err := keys.Parse(text, keys.ParseOptions{})
 //	...
@@ -20,17 +22,32 @@
 // seconds, or when [Ring.NextChange] comes. A late call is safe: it only leaves
 // a key published, or signing, for longer.
 //
+// Keys that rotate themselves: a [Keeper] keeps a [Document] in a [Store] that
+// all replicas share, by a [Schedule], and gives the ring what it says.
+//
+//	keeper, err := keys.NewKeeper(keys.KeeperOptions{Ring: ring, Store: store, Wrapper: kek})
+//	...
+//	go keeper.Run(ctx)
+//	...
+//	err := ring.Check() // whether this replica should be asked
+//
 // # Life of a key
 //
 //	next       published, has not signed yet
 //	signing    published, signs; exactly one key at a time
 //	retired    published, has signed, signs no longer
 //
-// Keys are rotated in three edits: add the new key at the end, move it to the
+// Configured keys are rotated in three edits: add the new key at the end, move it to the
 // front once every verifier has fetched it ([Rotation].PublishBefore), remove
 // the old one. A key that has signed and is removed loses its private half at
 // once and stays published until the last assertion it can have signed has
 // expired, and 6 minutes more for verifiers whose clocks are late.
+//
+// In a shared ring a next key is made when the one before it begins to sign. The
+// document says when it will sign, and every replica switches at that time by
+// its own clock. It also says until when no key signs that is not in it
+// (CompleteUntil): that is how a replica without its store knows for how long it
+// may go on. plan makes one document from another, and is all there is to it.
 //
 // # Invariants
 //
@@ -38,13 +55,19 @@
 // KeyID and ServeHTTP load it once, so the key that signs is in the key set
 // that is served at that moment; the ephemeral key, which is never published,
 // is the one exception. A snapshot is a function of the one before it, the
-// configured keys and the time. An error leaves the snapshot as it was.
+// configured keys or the document, and the time. An error leaves the snapshot as
+// it was.
 //
-// A private key leaves this package through [Key.MarshalPEM] alone. It is kept
+// A private key leaves this package through [Key.MarshalPEM] and, sealed unless
+// the operator says otherwise, in a document for the [Store] alone. It is kept
 // inside a closure, so that nothing which prints by reflection reaches it, and
 // errors are written here rather than taken from parsers.
 //
 // # Trust and bounds
+//
+// A store is trusted with nothing if a [Wrapper] encrypts: documents are
+// authenticated, their generations only rise, and what cannot be believed changes
+// nothing. A [Module] is not trusted to sign well: what it signs is verified.
 //
 // Whoever can write the key text can mint every identity. The text is still
 // checked: kinds and sizes of keys, that public and private half belong
