@@ -117,6 +117,9 @@ func (d *decoder) wants(path string, n *node, k kind) bool {
 	switch {
 	case k == text && (n.kind == boolean || n.kind == integer || n.kind == number):
 		hint = "quote it: " + strconv.Quote(n.raw)
+		if secretKey.MatchString(path + ":") {
+			hint = "put it in quotes"
+		}
 	case k == sequence && n.kind != mapping:
 		hint = "put it in brackets: [" + strings.Trim(excerpt(n.raw), `"`) + "]"
 	case k == sequence:

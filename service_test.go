@@ -37,6 +37,7 @@ import (
 type house struct {
 	t      *testing.T
 	dir    string
+	keys   string // the line of the configuration about keys
 	issuer *verifytest.Issuer
 	log    *bytes.Buffer
 	*Service
@@ -44,7 +45,7 @@ type house struct {
 
 const houseConfig = `version: 1
 listen: {grpc: "127.0.0.1:0", http: "127.0.0.1:0", admin: "127.0.0.1:0"}
-signing_key_file: keys.pem
+%s
 issuer: %s
 identity:
   - jwt: {name: corp, issuer: "%s", audiences: [api], jwks_url: "%s"}
@@ -54,7 +55,12 @@ rules:
 
 func newHouse(t *testing.T) *house {
 	t.Helper()
-	h := &house{t: t, dir: t.TempDir(), issuer: verifytest.NewIssuer(), log: &bytes.Buffer{}}
+	return newHouseWith(t, "signing_key_file: keys.pem")
+}
+
+func newHouseWith(t *testing.T, keys string) *house {
+	t.Helper()
+	h := &house{t: t, dir: t.TempDir(), keys: keys, issuer: verifytest.NewIssuer(), log: &bytes.Buffer{}}
 	t.Cleanup(h.issuer.Close)
 	h.write("keys.pem", newKeys(t, 1))
 	h.configure("host", "first")
@@ -96,7 +102,7 @@ func (h *house) write(name, text string) {
 // configure writes a configuration whose only rule has a name.
 func (h *house) configure(issuer, rule string) {
 	h.t.Helper()
-	h.write("privyseal.yaml", fmt.Sprintf(houseConfig, issuer, h.issuer.URL, h.issuer.KeySetURL(), rule))
+	h.write("privyseal.yaml", fmt.Sprintf(houseConfig, h.keys, issuer, h.issuer.URL, h.issuer.KeySetURL(), rule))
 }
 
 // ask asks with a new token, so that no cache answers.

@@ -41,9 +41,10 @@ type world struct {
 // knobs of the bare Envoy.
 type knobs struct {
 	RawHeaders, FailOpen, Body bool
-	Timeout                    string // default 2s: machines of tests are slow
-	Authz                      int    // port of the authorization service
-	KeySet                     int    // port of its public listener: adds a listener with jwt_authn
+	Timeout                    string    // default 2s: machines of tests are slow
+	Authz                      int       // port of the authorization service
+	KeySet                     int       // port of its public listener: adds a listener with jwt_authn
+	Replicas                   []replica // in place of Authz; KeySet is still needed
 	TLS                        *edgeTLS
 	Issuer                     string // adds jwt_authn before ext_authz, for this issuer
 	IssuerPort                 int
