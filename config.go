@@ -146,10 +146,11 @@ func (c *Config) validate() error {
 		if c.SigningKey != "" || c.SigningKeyFile != "" {
 			wrong("keys", "cannot be given beside signing_key, signing_key_file, SIGNING_KEY or SIGNING_KEY_FILE: keep one; `privyseal keys import` takes such keys into the keyring")
 		}
-		for _, name := range []string{"publish_before", "hold_new_key"} {
-			if c.origin.root.get(name) != nil {
-				wrong(name, "is about signing_key; say keys.publish_before, and leave it out here")
-			}
+		if c.PublishBefore != defaults().PublishBefore {
+			wrong("publish_before", "is about signing_key: say keys.publish_before instead")
+		}
+		if c.HoldNewKey {
+			wrong("hold_new_key", "is about signing_key: a keyring always holds a new key; remove it")
 		}
 		errs = append(errs, option("keys", c.Keys.validate()))
 	}

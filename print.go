@@ -63,7 +63,7 @@ func (p *printer) key(name string, indent int) {
 func (p *printer) value(v reflect.Value, n *node, indent int, all bool) {
 	switch {
 	case v.Kind() == reflect.Pointer:
-		p.value(v.Elem(), n, indent, all)
+		p.value(v.Elem(), n, indent, false)
 	case v.Type() == reflect.TypeFor[Listener]() && v.FieldByName("TLS").IsNil():
 		address := n.get("address")
 		if address == nil {
