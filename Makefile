@@ -3,7 +3,9 @@
 #   make demo    everything on this machine, no Docker: open the URL it prints
 #   make test    all tests, with the race detector and a real Envoy
 #   make compose-test  the Docker Compose stack, for real
-#   make check   vet, staticcheck, formatting, generated files
+#   make check   vet, staticcheck, formatting, alert rules
+#   make keys-test   the keyring on a real Kubernetes API server, a SoftHSM token and
+#                    OpenBao: builds the servers once, about ten minutes
 #   make build   the static binary, bin/privyseal
 #   make figures its size, time to start and memory
 
@@ -13,7 +15,7 @@ CACHE := $(CURDIR)/.cache
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 
-.PHONY: build demo test check unit examples compose-test figures clean
+.PHONY: build demo test check unit examples compose-test keys-test figures clean
 
 build:
 	go build -trimpath -ldflags '-s -w -X privyseal.version=$(VERSION)' -o bin/privyseal ./cmd/privyseal
@@ -31,6 +33,8 @@ check:
 	GOBIN=$(CACHE)/bin go install $(STATICCHECK)
 	$(CACHE)/bin/staticcheck ./...
 	cd examples && $(CACHE)/bin/staticcheck -tags compose ./...
+	promtool check rules docs/alerts.yaml
+	promtool test rules docs/alerts_test.yaml
 
 # The race detector needs cgo and so a C compiler; the binary needs neither.
 unit:
