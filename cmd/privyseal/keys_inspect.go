@@ -14,16 +14,27 @@ func keysInspectCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "inspect [FILE|URL|-]",
 		Short: "List keys: which one signs, and their kids",
-		Long: `List the keys of a key file (PEM, or base64 of it), of a JWK Set, or of the JWK
-Set that a running service publishes. Private keys are never shown. Without an
-argument standard input is read.`,
+		Long: `List the keys of a key file (PEM, or base64 of it), of a JWK Set, of the JWK Set
+that a running service publishes, or of the document of a keyring, as its store
+holds it. Private keys are never shown. Without an argument standard input is
+read.
+
+A document is not verified: anybody can write one. With -o json it is an object
+of verified, which is false, and the members that keys rotate --help lists.`,
 		Example: `  privyseal keys inspect keys.pem
   privyseal keys inspect http://127.0.0.1:9080/.well-known/jwks.json`,
 		Args: arguments(0, 1),
 	}
 	output := outputFlag(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
-		list, err := inspect(c, args)
+		text, err := readKeysOrURL(c, args)
+		if err != nil {
+			return err
+		}
+		if isDocument(text) {
+			return inspectDocument(c, text, *output)
+		}
+		list, err := rowsOf(text)
 		if err != nil {
 			return err
 		}
@@ -39,18 +50,14 @@ argument standard input is read.`,
 	return c
 }
 
-func inspect(c *cobra.Command, args []string) ([]keyRow, error) {
+func readKeysOrURL(c *cobra.Command, args []string) ([]byte, error) {
 	if len(args) == 1 && isURL(args[0]) {
-		text, err := fetchJWKS(c, args[0])
-		if err != nil {
-			return nil, err
-		}
-		return rowsOfJWKS(text)
+		return fetchJWKS(c, args[0])
 	}
-	text, err := readInput(c, args)
-	if err != nil {
-		return nil, err
-	}
+	return readInput(c, args)
+}
+
+func rowsOf(text []byte) ([]keyRow, error) {
 	if bytes.HasPrefix(bytes.TrimSpace(text), []byte("{")) {
 		return rowsOfJWKS(text)
 	}
