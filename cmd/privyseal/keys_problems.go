@@ -8,12 +8,8 @@ import (
 	"privyseal/keys"
 )
 
-// wrongClock is by how much a clock may be wrong before it matters, and the
-// longest that replicas may need to hear of a change.
-const (
-	wrongClock  = time.Minute
-	propagation = 5 * time.Minute
-)
+// wrongClock is by how much a clock may be wrong before it matters.
+const wrongClock = time.Minute
 
 // problems are what somebody should look at, the worst first.
 func (r *keysReport) problems() []string {
@@ -64,7 +60,7 @@ func (r *keysReport) disagreements() (list []string) {
 			list = append(list, fmt.Sprintf("replica %s DISAGREES with %s: it has another keyring: give all the same keys.store, and restart it", printable(one.Admin), name))
 		case keySetOf(*s) != keySetOf(*first):
 			list = append(list, fmt.Sprintf("replica %s DISAGREES with %s: it has another key set (%s, not %s); that is normal for up to %s after a change",
-				printable(one.Admin), name, shortKeyID(keySetOf(*s)), shortKeyID(keySetOf(*first)), span(propagation)))
+				printable(one.Admin), name, shortKeyID(keySetOf(*s)), shortKeyID(keySetOf(*first)), span(timeline{publishBefore: r.publishBefore}.propagation())))
 		}
 	}
 	return list
@@ -97,7 +93,7 @@ func problemsOf(s keys.Status, now time.Time) (list []string) {
 		if k.State == keys.StateNext && now.Sub(k.ActivateAt) > wrongClock {
 			wrong("the rotation is overdue: key %s should have signed for %s", shortKeyID(k.KeyID), span(now.Sub(k.ActivateAt)))
 		}
-		if k.State == keys.StateSigning && now.Sub(k.SigningSince) > propagation && !slices.ContainsFunc(s.Keys, isNext) {
+		if k.State == keys.StateSigning && now.Sub(k.SigningSince) > longestPropagation && !slices.ContainsFunc(s.Keys, isNext) {
 			wrong("the next rotation is in danger: there is no next key; see the log of the replicas")
 		}
 	}

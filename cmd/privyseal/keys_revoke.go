@@ -104,6 +104,6 @@ func revoke(c *cobra.Command, ring *keyring, shown keys.Document, key keys.Docum
 		return change, ring.lost(err)
 	}
 	ring.warnIfChanged(c, shown, change)
-	say(c, "Replicas follow by themselves, usually within a minute, at most %s;\n`privyseal keys status --admin URL…` then shows generation %d for each of them.\n", span(propagation), change.After.Generation)
+	say(c, "Replicas follow by themselves, usually within a minute, at most %s;\n`privyseal keys status --admin URL…` then shows generation %d for each of them.\n", span(ring.timeline(change.After).propagation()), change.After.Generation)
 	return change, nil
 }

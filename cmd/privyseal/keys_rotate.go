@@ -32,9 +32,9 @@ modes availability and purge that must be confirmed by typing the mode, or with
 --yes; planned needs no confirmation.
 
 With -o json the answer is an object of mode, dry_run, and the documents before
-and after (ring, generation, complete_until, keys with kid, alg, state,
-published_at, activate_at, signs_until, max_ttl, remove_at); without after for
---dry-run.
+and after (version, ring, generation, written_at, complete_until, and keys with
+kid, alg, state, public, published_at, activate_at, signs_until, max_ttl,
+remove_at); without after for --dry-run.
 
 The exit status is 0 if the keyring was rotated, or would be, 1 if not, 3 if the
 store cannot be reached.`,
@@ -78,6 +78,9 @@ func rotate(c *cobra.Command, ring *keyring, r rotation) (err error) {
 	before := ring.timeline(r.Before)
 	if r.output == "text" {
 		before.write(c.OutOrStdout())
+	}
+	if reason := before.refusal(); r.Mode == keys.ModePlanned && reason != "" {
+		return failed(no, "keys follow one another by themselves; if the signing key is lost, see --mode availability and --mode purge in --help", "nothing was changed: %s", reason)
 	}
 	for _, line := range before.plan(r.Mode) {
 		say(c, "%s", line)

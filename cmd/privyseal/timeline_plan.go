@@ -11,6 +11,32 @@ import (
 // an emergency is concluded: by then all but the slowest verifiers know it.
 const secondRotation = time.Hour
 
+const longestPropagation = 5 * time.Minute
+
+// propagation is within what time every replica in service has heard of a
+// change: what package keys reserves for it of publish_before.
+func (t timeline) propagation() time.Duration {
+	if t.publishBefore == 0 {
+		return longestPropagation
+	}
+	return min(longestPropagation, t.publishBefore/10)
+}
+
+// refusal returns why a planned rotation would be refused, or "".
+func (t timeline) refusal() string {
+	next, at := t.in(keys.StateNext), t.now.Add(t.propagation())
+	if next == nil {
+		return "there is no next key: it could not be made, see the log of the replicas"
+	}
+	if next.ActivateAt.Before(at) {
+		return fmt.Sprintf("key %s signs anyway at %s", shortKeyID(next.KeyID), t.moment(next.ActivateAt))
+	}
+	if due := next.PublishedAt.Add(t.publishBefore); due.After(at) {
+		return fmt.Sprintf("key %s has not been published for long enough: it can sign without failures from %s", shortKeyID(next.KeyID), t.moment(due))
+	}
+	return ""
+}
+
 // plan says what a rotation will do and what it costs: which verifiers refuse
 // good assertions or accept those of a lost key, and for how long.
 func (t timeline) plan(m keys.Mode) []string {
@@ -25,11 +51,11 @@ func (t timeline) plan(m keys.Mode) []string {
 	case keys.ModeAvailability:
 		return t.planAvailability(signing, next)
 	case keys.ModePurge:
-		return planPurge(signing, next)
+		return t.planPurge(signing, next)
 	}
 	return []string{
 		"What happens:",
-		fmt.Sprintf("  - %s signs in place of %s within %s, as soon as every", next, signing, span(propagation)),
+		fmt.Sprintf("  - %s signs in place of %s within %s, as soon as every", next, signing, span(t.propagation())),
 		"    replica can have heard of it.",
 		fmt.Sprintf("  - %s stays published for as long as it would have been.", signing),
 		"  - Then a new next key is made.",
@@ -54,7 +80,7 @@ func (t timeline) planAvailability(signing, next string) []string {
 		"What it costs:",
 		fmt.Sprintf("  - Assertions of %s that are on their way are refused by verifiers", signing),
 		"    that have fetched the new key set. Replicas go on making them until they",
-		fmt.Sprintf("    have read the keyring: usually a minute, at most %s.", span(propagation)),
+		fmt.Sprintf("    have read the keyring: usually a minute, at most %s.", span(t.propagation())),
 		fmt.Sprintf("  - Verifiers that fetch at intervals trust %s until they fetch:", signing),
 		"    Envoy 10m, Istio 20m, the slowest a day.",
 		"  - Verifiers that fetch only when they meet an unknown kid (go-oidc,",
@@ -64,7 +90,7 @@ func (t timeline) planAvailability(signing, next string) []string {
 	}
 }
 
-func planPurge(signing, next string) []string {
+func (t timeline) planPurge(signing, next string) []string {
 	return []string{
 		"What happens:",
 		fmt.Sprintf("  - %s and %s leave the key set at once.", signing, next),
@@ -78,7 +104,7 @@ func planPurge(signing, next string) []string {
 		"    as long.",
 		"  - Caches on the way keep the old key set for up to 5m.",
 		"  - Replicas sign with the lost key until they have read the keyring: usually",
-		fmt.Sprintf("    a minute, at most %s.", span(propagation)),
+		fmt.Sprintf("    a minute, at most %s.", span(t.propagation())),
 		"  - What should have been revoked in the store is still in its backups.",
 	}
 }
@@ -87,7 +113,7 @@ func planPurge(signing, next string) []string {
 func (t timeline) next(m keys.Mode) []string {
 	list := []string{
 		"What next:",
-		fmt.Sprintf("  - Replicas follow by themselves, usually within a minute, at most %s:", span(propagation)),
+		fmt.Sprintf("  - Replicas follow by themselves, usually within a minute, at most %s:", span(t.propagation())),
 		"      privyseal keys status --admin URL --admin URL…",
 		fmt.Sprintf("    then shows generation %d for each of them.", t.Store.Generation),
 	}
@@ -99,8 +125,9 @@ func (t timeline) next(m keys.Mode) []string {
 		return append(list, fmt.Sprintf("  - %s signs from %s.", shortKeyID(next.KeyID), t.moment(next.ActivateAt)))
 	case m == keys.ModeAvailability:
 		return append(list,
-			fmt.Sprintf("  - Rotate a second time when %s has been published for 1h,", shortKeyID(next.KeyID)),
-			fmt.Sprintf("    %s, so that nobody trusts the lost key:", t.date(next.PublishedAt.Add(secondRotation))),
+			"  - Unless this was the second rotation, rotate a second time, so that nobody",
+			fmt.Sprintf("    trusts the lost key: when %s has been published for %s,", shortKeyID(next.KeyID), span(secondRotation)),
+			"    "+t.date(next.PublishedAt.Add(secondRotation))+":",
 			"      privyseal keys rotate --mode availability",
 			"    Verifiers that fetch more seldom than every hour, and not when they meet",
 			"    an unknown kid, then refuse assertions until they fetch.")

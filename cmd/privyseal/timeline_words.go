@@ -119,5 +119,8 @@ func span(d time.Duration) string {
 		}
 		return text
 	}
+	if d > 0 && d < time.Second {
+		return "less than 1s"
+	}
 	return fmt.Sprintf("%ds", max(d, 0)/time.Second)
 }
