@@ -1,8 +1,6 @@
 package main
 
 import (
-	"time"
-
 	"github.com/spf13/cobra"
 
 	"privyseal/keys"
@@ -34,11 +32,11 @@ be reached.`,
 			return failed(wrongUsage, "name the file of signing_key_file, or - and give the value of signing_key on standard input",
 				"it is not said which keys to import: a configuration with keys has no signing_key, so they cannot be found there")
 		}
-		set, err := readSet(c, args)
+		ring, err := openKeyring(c, *config, environ)
 		if err != nil {
 			return err
 		}
-		ring, err := openKeyring(c, *config, environ)
+		set, err := readSet(c, args)
 		if err != nil {
 			return err
 		}
@@ -87,11 +85,9 @@ func (t timeline) afterImport() []string {
 	if next == nil {
 		return list
 	}
-	by := next.ActivateAt.Add(-t.publishBefore)
-	if by.Before(t.now) {
-		by = t.now.Truncate(time.Second)
+	by := "at once"
+	if at := next.ActivateAt.Add(-t.publishBefore); at.After(t.now) {
+		by = "by " + t.moment(at)
 	}
-	return append(list,
-		"  - Be done by "+t.moment(by)+":",
-		"    from then on verifiers must find the next key everywhere.", "")
+	return append(list, "  - Be done "+by+":", "    from then on verifiers must find the next key everywhere.", "")
 }

@@ -46,24 +46,46 @@ func (r *keysReport) problems() []string {
 }
 
 // disagreements compares everybody with the store, or else with the first one
-// that has keys.
+// that has keys. One without keys is out of service, which is said elsewhere.
 func (r *keysReport) disagreements() (list []string) {
 	first, name := r.Store, "the store"
 	for _, one := range r.Replicas {
-		switch s := one.Status; {
-		case s == nil || len(s.Keys) == 0: // is out of service, which has been said
-		case first == nil:
-			first, name = s, "replica "+printable(one.Admin)
-		case (s.Store == nil) != (first.Store == nil):
-			list = append(list, fmt.Sprintf("replica %s DISAGREES with %s: one has a keyring, the other signing_key: give all the same configuration", printable(one.Admin), name))
-		case s.Store != nil && s.Store.Ring != first.Store.Ring:
-			list = append(list, fmt.Sprintf("replica %s DISAGREES with %s: it has another keyring: give all the same keys.store, and restart it", printable(one.Admin), name))
-		case keySetOf(*s) != keySetOf(*first):
-			list = append(list, fmt.Sprintf("replica %s DISAGREES with %s: it has another key set (%s, not %s); that is normal for up to %s after a change",
-				printable(one.Admin), name, shortKeyID(keySetOf(*s)), shortKeyID(keySetOf(*first)), span(timeline{publishBefore: r.publishBefore}.propagation())))
+		if one.Status == nil || len(one.Keys) == 0 {
+			continue
+		}
+		if first == nil {
+			first, name = one.Status, "replica "+printable(one.Admin)
+		}
+		if d := difference(*one.Status, *first); d != "" {
+			list = append(list, fmt.Sprintf("replica %s DISAGREES with %s: %s", printable(one.Admin), name, d))
 		}
 	}
 	return list
+}
+
+// difference says how a replica differs from another one, "" if not at all. The
+// first one that applies explains the rest.
+func difference(s, other keys.Status) string {
+	if (s.Store == nil) != (other.Store == nil) {
+		return "one has a keyring, the other signing_key: give all the same configuration"
+	}
+	if s.Store != nil && s.Store.Ring != other.Store.Ring {
+		return "it has another keyring: give all the same keys.store, and restart it"
+	}
+	lag := "that is normal for up to " + span(longestPropagation) + " after a change"
+	if s.Store == nil {
+		lag = "give all the same signing_key"
+	}
+	signs, signsThere := timeline{Status: s}.signing(), timeline{Status: other}.signing()
+	switch {
+	case s.Store != nil && s.Store.Generation != other.Store.Generation:
+		return fmt.Sprintf("it has generation %d of the keyring, not %d; %s", s.Store.Generation, other.Store.Generation, lag)
+	case keySetOf(s) != keySetOf(other):
+		return fmt.Sprintf("it has another key set, %s, not %s; %s", shortKeyID(keySetOf(s)), shortKeyID(keySetOf(other)), lag)
+	case signs != signsThere:
+		return fmt.Sprintf("it signs with %s, not %s; compare the clocks", signs, signsThere)
+	}
+	return ""
 }
 
 // keySetOf is what replicas agree in: the digest of the key set or, since an

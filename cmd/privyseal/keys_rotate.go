@@ -79,8 +79,8 @@ func rotate(c *cobra.Command, ring *keyring, r rotation) (err error) {
 	if r.output == "text" {
 		before.write(c.OutOrStdout())
 	}
-	if reason := before.refusal(); r.Mode == keys.ModePlanned && reason != "" {
-		return failed(no, "keys follow one another by themselves; if the signing key is lost, see --mode availability and --mode purge in --help", "nothing was changed: %s", reason)
+	if reason := before.refusal(r.Mode); reason != "" {
+		return failed(no, "keys follow one another by themselves; if the signing key is lost, `privyseal keys rotate --help` says what --mode availability and --mode purge cost", "nothing was changed: %s", reason)
 	}
 	for _, line := range before.plan(r.Mode) {
 		say(c, "%s", line)

@@ -61,6 +61,14 @@ func (t timeline) in(state keys.State) *keys.KeyStatus {
 	return nil
 }
 
+// signing is the short kid of the key that signs.
+func (t timeline) signing() string {
+	if k := t.in(keys.StateSigning); k != nil {
+		return shortKeyID(k.KeyID)
+	}
+	return "no key"
+}
+
 // shortKeyID is as much of a kid, or of a digest, as people compare.
 func shortKeyID(kid string) string {
 	const enough = 12

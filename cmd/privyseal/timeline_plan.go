@@ -22,17 +22,20 @@ func (t timeline) propagation() time.Duration {
 	return min(longestPropagation, t.publishBefore/10)
 }
 
-// refusal returns why a planned rotation would be refused, or "".
-func (t timeline) refusal() string {
+// refusal returns why a rotation would be refused, or "".
+func (t timeline) refusal(m keys.Mode) string {
 	next, at := t.in(keys.StateNext), t.now.Add(t.propagation())
-	if next == nil {
+	switch {
+	case m == keys.ModePurge:
+		return ""
+	case next == nil:
 		return "there is no next key: it could not be made, see the log of the replicas"
-	}
-	if next.ActivateAt.Before(at) {
-		return fmt.Sprintf("key %s signs anyway at %s", shortKeyID(next.KeyID), t.moment(next.ActivateAt))
-	}
-	if due := next.PublishedAt.Add(t.publishBefore); due.After(at) {
-		return fmt.Sprintf("key %s has not been published for long enough: it can sign without failures from %s", shortKeyID(next.KeyID), t.moment(due))
+	case m == keys.ModeAvailability:
+		return ""
+	case next.ActivateAt.Before(at):
+		return fmt.Sprintf("key %s signs anyway: %s", shortKeyID(next.KeyID), t.moment(next.ActivateAt))
+	case next.PublishedAt.Add(t.publishBefore).After(at):
+		return fmt.Sprintf("key %s has not been published for long enough: it can sign without failures from %s", shortKeyID(next.KeyID), t.moment(next.PublishedAt.Add(t.publishBefore)))
 	}
 	return ""
 }
@@ -40,10 +43,7 @@ func (t timeline) refusal() string {
 // plan says what a rotation will do and what it costs: which verifiers refuse
 // good assertions or accept those of a lost key, and for how long.
 func (t timeline) plan(m keys.Mode) []string {
-	signing, next := "the signing key", "the next key"
-	if k := t.in(keys.StateSigning); k != nil {
-		signing = shortKeyID(k.KeyID)
-	}
+	signing, next := t.signing(), "the next key"
 	if k := t.in(keys.StateNext); k != nil {
 		next = shortKeyID(k.KeyID)
 	}
