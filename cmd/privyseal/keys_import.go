@@ -1,6 +1,8 @@
 package main
 
 import (
+	"strings"
+
 	"github.com/spf13/cobra"
 
 	"privyseal/keys"
@@ -10,8 +12,8 @@ func keysImportCommand(environ []string) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "import [--config FILE] KEYFILE|-",
 		Short: "Begin the keyring with the keys of signing_key",
-		Long: `Begin the configured keyring with the keys of a signing_key, PEM or base64 of it,
-so that a service can go over to keys that rotate themselves and no verifier
+		Long: `Begin the configured keyring with the keys of a signing_key, PEM or base64 of
+it, so that a service can go over to keys that rotate themselves and no verifier
 notices. The first key goes on signing, the others stay published until what
 they have signed has expired, and a next key is made.
 
@@ -45,9 +47,7 @@ be reached.`,
 			return ring.lost(err)
 		}
 		t := ring.timeline(change.After)
-		for _, line := range t.afterImport() {
-			say(c, "%s", line)
-		}
+		say(c, "%s\n", strings.Join(t.afterImport(), "\n"))
 		if *output == "json" {
 			return writeJSON(c.OutOrStdout(), change.After)
 		}
@@ -89,5 +89,5 @@ func (t timeline) afterImport() []string {
 	if at := next.ActivateAt.Add(-t.publishBefore); at.After(t.now) {
 		by = "by " + t.moment(at)
 	}
-	return append(list, "  - Be done "+by+":", "    from then on verifiers must find the next key everywhere.", "")
+	return append(list, "  - Be done "+by+":", "    from then on verifiers must find the next key everywhere.")
 }

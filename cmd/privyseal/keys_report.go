@@ -46,7 +46,7 @@ func (r *keysReport) conclude(c *cobra.Command, output format) error {
 	} else {
 		err = r.write(c.OutOrStdout())
 	}
-	switch silent := slices.ContainsFunc(r.Replicas, func(r replica) bool { return !r.Reached }); {
+	switch silent := slices.ContainsFunc(r.Replicas, func(one replica) bool { return !one.Reached }); {
 	case err != nil:
 		return err
 	case silent:
@@ -68,8 +68,8 @@ func (r *keysReport) write(w io.Writer) error {
 		}
 	}
 	tell(r.Store)
-	for _, other := range r.Replicas {
-		tell(other.Status)
+	for _, one := range r.Replicas {
+		tell(one.Status)
 	}
 	for _, problem := range r.Problems {
 		fmt.Fprintf(w, "problem: %s\n", problem)

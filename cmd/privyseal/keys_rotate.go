@@ -2,6 +2,7 @@ package main
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -82,12 +83,13 @@ func rotate(c *cobra.Command, ring *keyring, r rotation) (err error) {
 	if reason := before.refusal(r.Mode); reason != "" {
 		return failed(no, "keys follow one another by themselves; if the signing key is lost, `privyseal keys rotate --help` says what --mode availability and --mode purge cost", "nothing was changed: %s", reason)
 	}
-	for _, line := range before.plan(r.Mode) {
-		say(c, "%s", line)
-	}
+	say(c, "%s", strings.Join(before.plan(r.Mode), "\n"))
 	if r.DryRun {
 		say(c, "\ndry run: nothing was changed")
-		return r.tell(c)
+		if r.output == "json" {
+			return writeJSON(c.OutOrStdout(), r)
+		}
+		return nil
 	}
 	if r.Mode != keys.ModePlanned && !r.yes {
 		if err := confirm(c, string(r.Mode)); err != nil {
@@ -101,20 +103,11 @@ func rotate(c *cobra.Command, ring *keyring, r rotation) (err error) {
 	ring.warnIfChanged(c, r.Before, change)
 	r.Before, r.After = change.Before, &change.After
 	after := ring.timeline(change.After)
-	if r.output == "text" {
-		after.write(c.OutOrStdout())
-	}
-	for _, line := range after.next(r.Mode) {
-		say(c, "%s", line)
-	}
-	return r.tell(c)
-}
-
-func (r rotation) tell(c *cobra.Command) error {
+	say(c, "\n%s\n", strings.Join(after.next(r.Mode), "\n"))
 	if r.output == "json" {
 		return writeJSON(c.OutOrStdout(), r)
 	}
-	return nil
+	return after.write(c.OutOrStdout())
 }
 
 // warnIfChanged tells that the keyring was not the one that was shown.

@@ -11,9 +11,9 @@ func keysStatusCommand(environ []string) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "status [--admin URL]... [--config FILE]",
 		Short: "Show what the keys do and when that changes, and whether replicas agree",
-		Long: `Show what the signing keys do, until when, and what is safe when, as each replica
-tells it at its admin listener; and whether the replicas are in service and
-agree. Give --admin once for each replica. With --config, the store of that
+		Long: `Show what the signing keys do, until when, and what is safe when, as each
+replica tells it at its admin listener; and whether the replicas are in service
+and agree. Give --admin once for each replica. With --config, the store of that
 configuration's keyring is read too, or alone if there is no --admin; nothing is
 changed.
 

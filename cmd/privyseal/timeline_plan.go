@@ -11,6 +11,7 @@ import (
 // an emergency is concluded: by then all but the slowest verifiers know it.
 const secondRotation = time.Hour
 
+// longestPropagation is that of a publish_before of 50 minutes and more.
 const longestPropagation = 5 * time.Minute
 
 // propagation is within what time every replica in service has heard of a
@@ -105,7 +106,6 @@ func (t timeline) planPurge(signing, next string) []string {
 		"  - Caches on the way keep the old key set for up to 5m.",
 		"  - Replicas sign with the lost key until they have read the keyring: usually",
 		fmt.Sprintf("    a minute, at most %s.", span(t.propagation())),
-		"  - What should have been revoked in the store is still in its backups.",
 	}
 }
 
@@ -132,6 +132,8 @@ func (t timeline) next(m keys.Mode) []string {
 			"    Verifiers that fetch more seldom than every hour, and not when they meet",
 			"    an unknown kid, then refuse assertions until they fetch.")
 	}
-	return append(list, "  - Find out who has read the store, and replace what guards it: its",
-		"    credentials, and keys.encryption.")
+	return append(list,
+		"  - Replace the credentials of the store, and see who reads its backups.",
+		"  - If the key-encryption key may be lost too, this is not enough, because the",
+		"    data key stays: begin a new keyring in another place, with a new key.")
 }
