@@ -56,6 +56,7 @@ func (s *Service) serve(asked context.Context, sockets sockets) error {
 	start("admin", sockets.admin, admin.Serve)
 	running.Go(func() { s.watch(ctx, func() { announceHealth(healths, s.ring.Check()) }) })
 	if s.keeper != nil {
+		s.firstLook(ctx)
 		running.Go(func() { s.keeper.Run(ctx) })
 	}
 	s.announce(sockets)
@@ -73,6 +74,13 @@ func (s *Service) serve(asked context.Context, sockets sockets) error {
 		return context.Cause(ctx)
 	}
 	return nil
+}
+
+// firstLook reads the keyring before it is said whether the service is ready.
+func (s *Service) firstLook(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	s.keeper.Step(ctx) // logged there
 }
 
 // sockets are open before anything is announced.
