@@ -30,12 +30,6 @@ type Slot struct {
 // The generation is for whoever writes the document.
 func plan(d Document, s Schedule, now time.Time) (next Document, missing []Slot) {
 	now = stamp(now)
-	if d.in(StateSigning) == nil {
-		return d, []Slot{
-			s.slot(StateSigning, now, now),
-			s.slot(StateNext, now, now.Add(s.RotateEvery)),
-		}
-	}
 	d = d.clone()
 	d.raiseTTL(s)
 	d.postpone(s, now)
@@ -44,7 +38,10 @@ func plan(d Document, s Schedule, now time.Time) (next Document, missing []Slot)
 		return k.State == StateRetired && !now.Before(k.RemoveAt)
 	})
 	d.sort()
-	if d.in(StateNext) == nil {
+	switch {
+	case d.in(StateSigning) == nil:
+		missing = append(missing, s.slot(StateSigning, now, now), s.slot(StateNext, now, now.Add(s.RotateEvery)))
+	case d.in(StateNext) == nil:
 		missing = append(missing, s.slot(StateNext, now, later(d.CompleteUntil, now.Add(s.PublishBefore))))
 	}
 	return d, missing
@@ -60,7 +57,7 @@ func (s Schedule) slot(state State, published, activate time.Time) Slot {
 // raiseTTL notes how long assertions live that the signing key may sign. It
 // never falls: some replica may still sign for longer.
 func (d *Document) raiseTTL(s Schedule) {
-	if k := d.in(StateSigning); Duration(s.MaxTTL) > k.MaxTTL {
+	if k := d.in(StateSigning); k != nil && Duration(s.MaxTTL) > k.MaxTTL {
 		k.MaxTTL = Duration(s.MaxTTL)
 	}
 }
@@ -81,7 +78,7 @@ func (d *Document) postpone(s Schedule, now time.Time) {
 // promote lets the next key sign if its time has come.
 func (d *Document) promote(s Schedule, now time.Time) {
 	old, k := d.in(StateSigning), d.in(StateNext)
-	if k == nil || now.Before(k.ActivateAt) {
+	if old == nil || k == nil || now.Before(k.ActivateAt) {
 		return
 	}
 	old.retire(s, later(old.SignsUntil, k.ActivateAt))
