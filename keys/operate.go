@@ -143,7 +143,7 @@ func (d Document) bringForward(s Schedule, now time.Time) (Document, error) {
 		return d, fmt.Errorf("key %s has not been published for long enough: it can sign at %s without failures; if the signing key is lost, use mode %s or %s",
 			next.KeyID, due.Format(time.RFC3339), ModeAvailability, ModePurge)
 	}
-	old.SignsUntil, next.ActivateAt = next.ActivateAt, at
+	old.SignsUntil, next.ActivateAt = later(old.SignsUntil, next.ActivateAt), at
 	return d, nil
 }
 

@@ -169,6 +169,13 @@ func TestPlanTimeline(t *testing.T) {
 			{30 * time.Hour, planned, "k1 signing from 0s, k2 next from 30h5m0s; complete until 336h0m0s"},
 			{30*time.Hour + 5*time.Minute, nil, "k2 signing from 30h5m0s, k3 next from 336h0m0s, k1 retired until 168h21m0s; complete until 504h0m0s"},
 		},
+		"a rotation that is brought forward twice keeps the old key as long": {
+			{0, func(p *planner) { p.use(func(s *Schedule) { s.PublishBefore = 40 * time.Minute }) }, begun},
+			{30 * time.Hour, planned, "k1 signing from 0s, k2 next from 30h4m0s; complete until 336h0m0s"},
+			{30 * time.Hour, func(p *planner) { p.use(func(s *Schedule) { s.PublishBefore = 30 * time.Minute }) }, "k1 signing from 0s, k2 next from 30h4m0s; complete until 336h0m0s"},
+			{30 * time.Hour, planned, "k1 signing from 0s, k2 next from 30h3m0s; complete until 336h0m0s"},
+			{31 * time.Hour, nil, "k2 signing from 30h3m0s, k3 next from 336h0m0s, k1 retired until 168h21m0s; complete until 504h0m0s"},
+		},
 		"the next key takes over at once": {
 			{0, nil, begun},
 			{time.Hour, operator(func(d Document, p *planner) (Document, error) { return d.replace(p.now) }),
