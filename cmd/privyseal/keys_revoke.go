@@ -37,26 +37,19 @@ reached.`,
 		if err != nil {
 			return err
 		}
-		shown, err := ring.look(c.Context())
-		if err != nil {
-			return err
-		}
-		key, err := findKey(shown, args[0])
-		if err != nil {
-			return err
-		}
-		change, err := revoke(c, ring, shown, key, *yes)
+		r, err := revoke(c, ring, args[0], *yes)
 		if err != nil {
 			return err
 		}
 		if *output == "json" {
-			return writeJSON(c.OutOrStdout(), revocation{key.KeyID, change.Before, change.After})
+			return writeJSON(c.OutOrStdout(), r)
 		}
-		return ring.timeline(change.After).write(c.OutOrStdout())
+		return ring.timeline(r.After).write(c.OutOrStdout())
 	}
 	return c
 }
 
+// revocation is what JSON tells.
 type revocation struct {
 	KeyID  string        `json:"kid"`
 	Before keys.Document `json:"before"`
@@ -87,7 +80,18 @@ func findKey(d keys.Document, prefix string) (found keys.DocumentKey, err error)
 	return found, nil
 }
 
-func revoke(c *cobra.Command, ring *keyring, shown keys.Document, key keys.DocumentKey, yes bool) (keys.Change, error) {
+func revoke(c *cobra.Command, ring *keyring, prefix string, yes bool) (r revocation, err error) {
+	shown, err := ring.look(c.Context())
+	if err != nil {
+		return r, err
+	}
+	if ring.timeline(shown).unwritten() {
+		return r, failed(no, "`privyseal keys status --config FILE` shows what signs", "nothing was changed: %s", unwritten)
+	}
+	key, err := findKey(shown, prefix)
+	if err != nil {
+		return r, err
+	}
 	say(c, "Key %s leaves the key set at once.", key.KeyID)
 	if key.State == keys.StateNext {
 		say(c, "It has not signed, so nobody is refused. Another next key is made, which must be\npublished for %s first; until then no planned rotation is possible.", span(ring.publishBefore))
@@ -96,14 +100,14 @@ func revoke(c *cobra.Command, ring *keyring, shown keys.Document, key keys.Docum
 	}
 	if !yes {
 		if err := confirm(c, "revoke"); err != nil {
-			return keys.Change{}, err
+			return r, err
 		}
 	}
 	change, err := ring.Revoke(c.Context(), key.KeyID)
 	if err != nil {
-		return change, ring.lost(err)
+		return r, ring.lost(err)
 	}
 	ring.warnIfChanged(c, shown, change)
 	say(c, "Replicas follow by themselves, usually within a minute, at most %s;\n`privyseal keys status --admin URL…` then shows generation %d for each of them.\n", span(ring.timeline(change.After).propagation()), change.After.Generation)
-	return change, nil
+	return revocation{key.KeyID, change.Before, change.After}, nil
 }

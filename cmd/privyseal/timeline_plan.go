@@ -31,6 +31,8 @@ func (t timeline) refusal(m keys.Mode) string {
 		return ""
 	case next == nil:
 		return "there is no next key: it could not be made, see the log of the replicas"
+	case t.unwritten():
+		return unwritten
 	case m == keys.ModeAvailability:
 		return ""
 	case next.ActivateAt.Before(at):
@@ -40,6 +42,16 @@ func (t timeline) refusal(m keys.Mode) string {
 	}
 	return ""
 }
+
+// unwritten reports whether the next key of a document signs already: replicas
+// let it when its time comes, and then one of them writes that down. To take the
+// document by its word would be to take the wrong key away.
+func (t timeline) unwritten() bool {
+	next := t.in(keys.StateNext)
+	return next != nil && !t.now.Before(next.ActivateAt)
+}
+
+const unwritten = "the next key has begun to sign, and no replica has written it down yet: try again in a minute"
 
 // plan says what a rotation will do and what it costs: which verifiers refuse
 // good assertions or accept those of a lost key, and for how long.

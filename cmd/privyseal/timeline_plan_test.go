@@ -13,6 +13,7 @@ import (
 func TestRefusal(t *testing.T) {
 	withoutNext := changed(healthy(), func(s *keys.Status) { s.Keys = s.Keys[:1] })
 	soon := changed(healthy(), func(s *keys.Status) { s.Keys[1].ActivateAt = noon.Add(4 * time.Minute) })
+	due := changed(healthy(), func(s *keys.Status) { s.Keys[1].ActivateAt = noon })
 	cases := map[string]struct {
 		status keys.Status
 		mode   keys.Mode
@@ -22,6 +23,8 @@ func TestRefusal(t *testing.T) {
 		"planned, fresh next key":   {justRotated(), keys.ModePlanned, "not been published for long enough"},
 		"planned, without next key": {withoutNext, keys.ModePlanned, "no next key"},
 		"planned, about to sign":    {soon, keys.ModePlanned, "signs anyway"},
+		"already signs":             {due, keys.ModeAvailability, "has begun to sign"},
+		"already signs, purge":      {due, keys.ModePurge, ""},
 		"fresh next key":            {justRotated(), keys.ModeAvailability, ""},
 		"about to sign":             {soon, keys.ModeAvailability, ""},
 		"without next key":          {withoutNext, keys.ModeAvailability, "no next key"},
