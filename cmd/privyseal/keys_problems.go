@@ -14,6 +14,9 @@ const wrongClock = time.Minute
 // problems are what somebody should look at, the worst first.
 func (r *keysReport) problems() []string {
 	list := []string{}
+	if r.storeErr != nil {
+		list = append(list, "store: "+oneLine(r.storeErr.Error()))
+	}
 	for _, one := range r.Replicas {
 		if !one.Reached {
 			list = append(list, fmt.Sprintf("replica %s: no answer: %s", printable(one.Admin), one.Error))

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -18,21 +19,23 @@ type keysReport struct {
 	Replicas []replica    `json:"replicas"`
 	Store    *keys.Status `json:"store,omitempty"`
 
+	storeErr      error         // a failure: why Store is nil although it was asked
 	publishBefore time.Duration // 0: not known
 	now           time.Time
 }
 
-// readStore adds what the store holds.
+// readStore adds what the store holds. That it says nothing is part of the
+// report: the replicas are asked all the same.
 func (r *keysReport) readStore(c *cobra.Command, config string, environ []string) error {
 	ring, err := openKeyring(c, config, environ)
 	if err != nil {
 		return err
 	}
-	if _, err := ring.look(c.Context()); err != nil {
-		return err
+	r.publishBefore = ring.publishBefore
+	if _, r.storeErr = ring.look(c.Context()); r.storeErr == nil {
+		status := ring.Status()
+		r.Store = &status
 	}
-	status := ring.Status()
-	r.Store, r.publishBefore = &status, ring.publishBefore
 	return nil
 }
 
@@ -46,15 +49,17 @@ func (r *keysReport) conclude(c *cobra.Command, output format) error {
 	} else {
 		err = r.write(c.OutOrStdout())
 	}
-	switch silent := slices.ContainsFunc(r.Replicas, func(one replica) bool { return !one.Reached }); {
-	case err != nil:
+	if err != nil || r.OK {
 		return err
-	case silent:
-		return &failure{status: unreachable, hint: "is every --admin the listen.admin of a running replica, reachable from here?"}
-	case !r.OK:
-		return &failure{status: no}
 	}
-	return nil
+	last := failure{status: no}
+	if f := new(failure); errors.As(r.storeErr, &f) {
+		last.status, last.hint = f.status, f.hint
+	}
+	if slices.ContainsFunc(r.Replicas, func(one replica) bool { return !one.Reached }) {
+		last = failure{status: unreachable, hint: "is every --admin the listen.admin of a running replica, reachable from here?"}
+	}
+	return &last
 }
 
 // write tells a timeline for each key set that is published, and below it who

@@ -44,17 +44,18 @@ is 3 if a replica, or the store, cannot be reached.`,
 	timeout := c.Flags().Duration("timeout", 3*time.Second, "how long to wait for each replica")
 	output := outputFlag(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		r := &keysReport{now: time.Now()}
-		if *config != "" {
-			if err := r.readStore(c, *config, environ); err != nil {
-				return err
-			}
-		} else if len(*admins) == 0 {
+		if len(*admins) == 0 && *config == "" {
 			*admins = []string{"http://127.0.0.1:9090"}
 		}
 		questions, err := adminQuestions(*admins)
 		if err != nil {
 			return err
+		}
+		r := &keysReport{now: time.Now()}
+		if *config != "" {
+			if err := r.readStore(c, *config, environ); err != nil {
+				return err
+			}
 		}
 		r.Replicas = make([]replica, len(questions))
 		var all sync.WaitGroup
