@@ -1,10 +1,14 @@
 package keys
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"io/fs"
+	"log/slog"
 	"strconv"
 	"sync"
+	"testing"
 	"time"
 )
 
@@ -13,6 +17,8 @@ type memoryStore struct {
 	mu       sync.Mutex
 	document []byte
 	revision int
+	written  [][]byte // every document that was swapped in, oldest first
+	changed  chan struct{}
 	now      func() time.Time
 	fail     func(swap bool) error // nil: never; asked before anything happens
 	lose     func() error          // nil: never; asked after a swap was applied
@@ -45,8 +51,8 @@ func (s *memoryStore) Swap(ctx context.Context, document []byte, rev string) (st
 	if rev == "" && s.document != nil || rev != "" && (s.document == nil || rev != strconv.Itoa(s.revision)) {
 		return "", ErrConflict
 	}
-	s.document = document
-	s.revision++
+	s.put(document)
+	s.written = append(s.written, document)
 	if s.lose != nil {
 		if err := s.lose(); err != nil {
 			return "", err
@@ -55,9 +61,131 @@ func (s *memoryStore) Swap(ctx context.Context, document []byte, rev string) (st
 	return strconv.Itoa(s.revision), nil
 }
 
+func (s *memoryStore) put(document []byte) {
+	s.document = document
+	s.revision++
+	if s.changed != nil {
+		close(s.changed)
+		s.changed = nil
+	}
+}
+
+// replace puts a document there without asking; nil removes it.
+func (s *memoryStore) replace(document []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.put(document)
+}
+
+// held returns the document.
+func (s *memoryStore) held() []byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return bytes.Clone(s.document)
+}
+
 func (s *memoryStore) time() time.Time {
 	if s.now == nil {
 		return time.Time{}
 	}
 	return s.now()
+}
+
+// watchedStore is a memory store that tells of changes.
+type watchedStore struct{ *memoryStore }
+
+func (s watchedStore) Watch(ctx context.Context, rev string) error {
+	for {
+		s.mu.Lock()
+		current := ""
+		if s.document != nil {
+			current = strconv.Itoa(s.revision)
+		}
+		if s.changed == nil {
+			s.changed = make(chan struct{})
+		}
+		changed := s.changed
+		s.mu.Unlock()
+		if current != rev {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// link is a replica's way to the store.
+type link struct {
+	Store
+	cut int // how many things are in the way
+}
+
+var errCut = errors.New("the store cannot be reached")
+
+func (l *link) Load(ctx context.Context) (Version, error) {
+	if l.cut > 0 {
+		return Version{}, errCut
+	}
+	return l.Store.Load(ctx)
+}
+
+func (l *link) Swap(ctx context.Context, document []byte, rev string) (string, error) {
+	if l.cut > 0 {
+		return "", errCut
+	}
+	return l.Store.Swap(ctx, document, rev)
+}
+
+// keyFile returns a key-encryption key, another one for each digit.
+func keyFile(t testing.TB, digit string) Wrapper {
+	t.Helper()
+	w, err := NewKeyFile([]byte("ZmFrZSBidXQgbG9uZyBlbm91Z2ggZm9yIGEga2V5ID" + digit + "="))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+// replica is a replica on a clock that a test moves.
+type replica struct {
+	t      testing.TB
+	now    time.Time
+	ring   *Ring
+	keeper *Keeper
+	log    bytes.Buffer
+}
+
+var began = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// newReplica returns a replica that has not looked at its store yet.
+func newReplica(t testing.TB, store Store, change ...func(*KeeperOptions)) *replica {
+	t.Helper()
+	m := &replica{t: t, now: began}
+	clock := func() time.Time { return m.now }
+	log := slog.New(slog.NewTextHandler(&m.log, nil))
+	m.ring = NewRing(RingOptions{Now: clock, Logger: log})
+	o := KeeperOptions{Ring: m.ring, Store: store, Wrapper: keyFile(t, "E"), Now: clock, Logger: log}
+	for _, f := range change {
+		f(&o)
+	}
+	var err error
+	if m.keeper, err = NewKeeper(o); err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func (m *replica) step() error {
+	m.ring.Advance()
+	return m.keeper.Step(m.t.Context())
+}
+
+func (m *replica) mustStep() {
+	m.t.Helper()
+	if err := m.step(); err != nil {
+		m.t.Fatal(err)
+	}
 }

@@ -176,8 +176,9 @@ func (r *Ring) KeyID() string {
 
 // Check returns why the ring should not be asked, or nil if it signs and
 // publishes: no keys are loaded, or a shared ring has been without news for too
-// long. It is what health checks go by.
-func (r *Ring) Check() error { return r.current.Load().publishes(r.options.Now) }
+// long. It is what health checks go by, and says so a minute before the key set
+// is 503, for load balancers to learn of it.
+func (r *Ring) Check() error { return r.current.Load().serves(r.options.Now) }
 
 // Has reports whether a kid is one of ours: published, or ephemeral.
 func (r *Ring) Has(kid string) bool {

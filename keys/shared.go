@@ -66,6 +66,10 @@ func (sh *shared) publishUntil() time.Time {
 	return later(sh.document.CompleteUntil.Add(-sh.schedule.PublishBefore), sh.confirmed.Add(sh.schedule.propagation()))
 }
 
+// notice is how long load balancers have to learn that a replica leaves service
+// before it stops publishing.
+func (sh *shared) notice() time.Duration { return sh.schedule.propagation() / 5 }
+
 // publishes returns why a key set is not to be given out.
 func (s *snapshot) publishes(now func() time.Time) error {
 	switch {
@@ -76,6 +80,15 @@ func (s *snapshot) publishes(now func() time.Time) error {
 	}
 	return fmt.Errorf("the keyring has not been read since %s, and by now others may have made keys that are not in it: the store must be reached again",
 		s.shared.confirmed.UTC().Format(time.RFC3339))
+}
+
+// serves returns why nobody is to be sent here. It is notice earlier than
+// publishes: a key set that is 503 is a failure wherever it is fetched.
+func (s *snapshot) serves(now func() time.Time) error {
+	if s == nil || s.shared == nil {
+		return s.publishes(now)
+	}
+	return s.publishes(func() time.Time { return now().Add(s.shared.notice()) })
 }
 
 // signs returns why nothing is to be signed. Signing goes on for longer than

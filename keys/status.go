@@ -123,7 +123,7 @@ func (k *Keeper) Status() Status {
 	if s := k.options.Ring.current.Load(); s != nil && s.shared != nil {
 		d := s.shared.document
 		store.Ring, store.Generation, store.CompleteUntil = d.Ring, d.Generation, d.CompleteUntil
-		store.PublishUntil = s.shared.publishUntil()
+		store.PublishUntil = s.shared.publishUntil().Add(-s.shared.notice())
 	}
 	status.Store = &store
 	return status
