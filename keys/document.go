@@ -22,8 +22,9 @@ type Document struct {
 	CompleteUntil time.Time     `json:"complete_until"`
 	Keys          []DocumentKey `json:"keys"` // the signing one, the next one, the retired ones
 
-	// dataKey seals the private halves, and is wrapped itself; nil if they are
-	// in the clear.
+	// sealing seals the private halves and authenticates the document; dataKey
+	// is what it is made of, wrapped. Both are nil if they are in the clear.
+	sealing *protection
 	dataKey []byte
 }
 

@@ -95,7 +95,7 @@ func (e envelope) verify(p *protection) error {
 }
 
 // encode writes a document as a store holds it.
-func (d Document) encode(p *protection) ([]byte, error) {
+func (d Document) encode() ([]byte, error) {
 	w := written{Document: d, DataKey: d.dataKey, Keys: []writtenKey{}}
 	for _, k := range d.Keys {
 		w.Keys = append(w.Keys, writtenKey{DocumentKey: k, Private: reveal(k.private), Reference: reveal(k.reference)})
@@ -105,8 +105,8 @@ func (d Document) encode(p *protection) ([]byte, error) {
 		return nil, errors.New("the document cannot be written as JSON")
 	}
 	var mac []byte
-	if p != nil {
-		mac, _ = json.Marshal(p.mac(body))
+	if d.sealing != nil {
+		mac, _ = json.Marshal(d.sealing.mac(body))
 		mac = slices.Concat([]byte(`,"mac":`), mac)
 	}
 	return slices.Concat([]byte(`{"document":`), body, mac, []byte("}\n")), nil

@@ -33,7 +33,6 @@ type Keeper struct {
 	schedule Schedule
 	rev      string          // of the document in the store; "" is none
 	last     *Document       // the newest that was believed
-	sealing  *protection     // of last; nil if private keys are in the clear
 	opened   map[string]*Key // by kid, those of last
 	spare    []made          // keys for which somebody was faster
 
@@ -97,6 +96,13 @@ func (k *Keeper) Use(s Schedule, w Wrapper) error {
 		}
 	}
 	return nil
+}
+
+// Schedule returns the schedule in force, with its defaults.
+func (k *Keeper) Schedule() Schedule {
+	k.turn.Lock()
+	defer k.turn.Unlock()
+	return k.schedule
 }
 
 // Step takes one turn: it reads the document, gives it to the ring, and writes
@@ -193,19 +199,17 @@ func (k *Keeper) believe(ctx context.Context, text []byte) (Document, error) {
 	if err != nil {
 		return d, fmt.Errorf("the keyring in the store: %v", err)
 	}
-	p := k.sealing
-	if k.last == nil || !bytes.Equal(d.dataKey, k.last.dataKey) {
-		if p, err = unwrap(ctx, k.options.Wrapper, d); err != nil {
-			return d, fmt.Errorf("the keyring in the store: %w", err)
-		}
+	if k.last != nil && d.dataKey != nil && bytes.Equal(d.dataKey, k.last.dataKey) {
+		d.sealing = k.last.sealing
+	} else if d.sealing, err = unwrap(ctx, k.options.Wrapper, d); err != nil {
+		return d, fmt.Errorf("the keyring in the store: %w", err)
 	}
-	if err := sealed.verify(p); err != nil {
+	if err := sealed.verify(d.sealing); err != nil {
 		return d, fmt.Errorf("the keyring in the store: %v", err)
 	}
 	if k.last != nil && d.Ring != k.last.Ring {
 		return d, fmt.Errorf("the store holds another keyring (%s) than the one in use (%s): restore the document, or restart all replicas to use the other one", d.Ring, k.last.Ring)
 	}
-	k.sealing = p
 	return d, nil
 }
 
@@ -215,7 +219,7 @@ func (k *Keeper) adopt(ctx context.Context, d Document, confirmed time.Time, fro
 	list := make([]*Key, len(d.Keys))
 	for i, key := range d.Keys {
 		var err error
-		if list[i], err = k.open(ctx, d.Ring, key); err != nil {
+		if list[i], err = k.open(ctx, d, key); err != nil {
 			return fmt.Errorf("the keyring in the store: key %s: %w", key.KeyID, err)
 		}
 		opened[key.KeyID] = list[i]
@@ -263,7 +267,7 @@ func (k *Keeper) fill(ctx context.Context, d *Document, missing []Slot) (fresh [
 		if err != nil {
 			return fresh, fmt.Errorf("making a key: %w", err)
 		}
-		record, err := k.record(d.Ring, m)
+		record, err := k.record(*d, m)
 		if err != nil {
 			return fresh, fmt.Errorf("making a key: %w", err)
 		}
@@ -275,14 +279,19 @@ func (k *Keeper) fill(ctx context.Context, d *Document, missing []Slot) (fresh [
 }
 
 // begin names a new ring and makes its data key.
-func (k *Keeper) begin(d *Document) (err error) {
+func (k *Keeper) begin(d *Document) error {
 	name := make([]byte, 16)
 	if _, err := io.ReadFull(k.options.Rand, name); err != nil {
 		return errors.New("no randomness to name the keyring with")
 	}
 	d.Ring = hex.EncodeToString(name)
-	if k.sealing = nil; k.options.Wrapper != nil {
-		k.sealing, err = makeProtection()
+	return k.reseal(d)
+}
+
+// reseal gives a document without private halves a new data key.
+func (k *Keeper) reseal(d *Document) (err error) {
+	if d.sealing, d.dataKey = nil, nil; k.options.Wrapper != nil {
+		d.sealing, err = makeProtection()
 	}
 	return err
 }
@@ -295,8 +304,8 @@ func (k *Keeper) swap(ctx context.Context, d Document, now time.Time) error {
 		d.Generation = max(d.Generation, k.last.Generation)
 	}
 	d.Generation++
-	if k.sealing != nil {
-		wrapped, err := k.options.Wrapper.Wrap(ctx, k.sealing.dataKey(), aboutDataKey(d.Ring))
+	if d.sealing != nil {
+		wrapped, err := k.options.Wrapper.Wrap(ctx, d.sealing.dataKey(), aboutDataKey(d.Ring))
 		if err != nil {
 			return fmt.Errorf("writing the keyring: %w", err)
 		}
@@ -305,7 +314,7 @@ func (k *Keeper) swap(ctx context.Context, d Document, now time.Time) error {
 	if err := d.validate(); err != nil {
 		return err
 	}
-	text, err := d.encode(k.sealing)
+	text, err := d.encode()
 	if err != nil {
 		return err
 	}

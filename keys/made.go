@@ -33,8 +33,8 @@ func (k *Keeper) make(ctx context.Context, alg string) (made, error) {
 	return made{key, reference}, err
 }
 
-// record seals a key for a document of a ring.
-func (k *Keeper) record(ring string, m made) (DocumentKey, error) {
+// record seals a key for a document.
+func (k *Keeper) record(of Document, m made) (DocumentKey, error) {
 	public, err := x509.MarshalPKIXPublicKey(m.public)
 	if err != nil {
 		return DocumentKey{}, errors.New("the public key cannot be written")
@@ -51,8 +51,8 @@ func (k *Keeper) record(ring string, m made) (DocumentKey, error) {
 	if err != nil {
 		return d, errors.New("the private key cannot be written as PKCS#8")
 	}
-	if k.sealing != nil {
-		private = k.sealing.seal(private, aboutPrivateKey(ring, d.KeyID, d.Algorithm))
+	if of.sealing != nil {
+		private = of.sealing.seal(private, aboutPrivateKey(of.Ring, d.KeyID, d.Algorithm))
 	}
 	d.private = hidden(private)
 	return d, nil
@@ -60,11 +60,11 @@ func (k *Keeper) record(ring string, m made) (DocumentKey, error) {
 
 // open returns the key of a document. One that is open already is not opened
 // again; a retired one loses its private half.
-func (k *Keeper) open(ctx context.Context, ring string, d DocumentKey) (*Key, error) {
+func (k *Keeper) open(ctx context.Context, of Document, d DocumentKey) (*Key, error) {
 	key := k.opened[d.KeyID]
 	if key == nil || key.Algorithm() != d.Algorithm || !key.Private() && d.State != StateRetired {
 		var err error
-		if key, err = k.openAnew(ctx, ring, d); err != nil {
+		if key, err = k.openAnew(ctx, of, d); err != nil {
 			return nil, err
 		}
 	}
@@ -76,7 +76,7 @@ func (k *Keeper) open(ctx context.Context, ring string, d DocumentKey) (*Key, er
 
 // openAnew trusts nothing that a document says of a key: its kid has to follow
 // from the public key, and the public key from the private one.
-func (k *Keeper) openAnew(ctx context.Context, ring string, d DocumentKey) (*Key, error) {
+func (k *Keeper) openAnew(ctx context.Context, of Document, d DocumentKey) (*Key, error) {
 	public, err := x509.ParsePKIXPublicKey(d.Public)
 	if err != nil {
 		return nil, errors.New("its public key cannot be read: the document is damaged")
@@ -86,7 +86,7 @@ func (k *Keeper) openAnew(ctx context.Context, ring string, d DocumentKey) (*Key
 		return nil, err
 	}
 	if d.State != StateRetired {
-		if key, err = k.openPrivate(ctx, ring, d); err != nil {
+		if key, err = k.openPrivate(ctx, of, d); err != nil {
 			return nil, err
 		}
 	}
@@ -96,7 +96,7 @@ func (k *Keeper) openAnew(ctx context.Context, ring string, d DocumentKey) (*Key
 	return key, nil
 }
 
-func (k *Keeper) openPrivate(ctx context.Context, ring string, d DocumentKey) (*Key, error) {
+func (k *Keeper) openPrivate(ctx context.Context, of Document, d DocumentKey) (*Key, error) {
 	if d.reference != nil {
 		if k.options.Module == nil {
 			return nil, errors.New("its private half is in a cryptographic module, and none is configured: configure keys.pkcs11")
@@ -108,9 +108,9 @@ func (k *Keeper) openPrivate(ctx context.Context, ring string, d DocumentKey) (*
 		return newExternalKey(ctx, d.Algorithm, private)
 	}
 	der := reveal(d.private)
-	if k.sealing != nil {
+	if of.sealing != nil {
 		var err error
-		if der, err = k.sealing.open(der, aboutPrivateKey(ring, d.KeyID, d.Algorithm)); err != nil {
+		if der, err = of.sealing.open(der, aboutPrivateKey(of.Ring, d.KeyID, d.Algorithm)); err != nil {
 			return nil, errors.New("its private half cannot be unsealed: the document is damaged")
 		}
 	}

@@ -36,18 +36,18 @@ type Change struct{ Before, After Document }
 // Rotate rotates out of turn. After an error the keyring is as it was, unless
 // the error says that writing it failed: then it may have been written.
 func (k *Keeper) Rotate(ctx context.Context, mode Mode) (Change, error) {
-	return k.operate(ctx, func(d Document) (Document, error) {
+	return k.operate(ctx, func(d Document, now time.Time) (Document, error) {
 		if len(d.Keys) == 0 {
 			return d, errors.New("there is no keyring yet: start a replica, which begins one")
 		}
-		now := stamp(k.options.Now())
 		switch mode {
 		case ModePlanned:
 			return d.bringForward(k.schedule, now)
 		case ModeAvailability:
 			return d.replace(now)
 		case ModePurge:
-			return d.without(StateSigning, StateNext), nil
+			d = d.without(StateSigning, StateNext)
+			return d, k.reseal(&d) // whoever read the store may have the old data key
 		}
 		return d, fmt.Errorf("unknown mode %q: %s, %s or %s", mode, ModePlanned, ModeAvailability, ModePurge)
 	})
@@ -57,7 +57,7 @@ func (k *Keeper) Rotate(ctx context.Context, mode Mode) (Change, error) {
 // for which another is made. The signing key is an error, because something has
 // to sign: Rotate replaces it.
 func (k *Keeper) Revoke(ctx context.Context, kid string) (Change, error) {
-	return k.operate(ctx, func(d Document) (Document, error) {
+	return k.operate(ctx, func(d Document, _ time.Time) (Document, error) {
 		switch key := d.find(kid); {
 		case key == nil:
 			return d, fmt.Errorf("the keyring has no key %s", kid)
@@ -77,16 +77,15 @@ func (k *Keeper) Import(ctx context.Context, set *Set) (Change, error) {
 	if k.options.Module != nil {
 		return Change{}, errors.New("keys cannot be taken into a cryptographic module: they would have been outside it; let it begin with its own")
 	}
-	return k.operate(ctx, func(d Document) (Document, error) {
+	return k.operate(ctx, func(d Document, now time.Time) (Document, error) {
 		if len(d.Keys) != 0 {
 			return d, errors.New("the store holds a keyring already: nothing is imported into one that is in use")
 		}
 		if err := k.begin(&d); err != nil {
 			return d, err
 		}
-		now := stamp(k.options.Now())
 		for i, key := range set.keys {
-			record, err := k.record(d.Ring, made{Key: key})
+			record, err := k.record(d, made{Key: key})
 			if err != nil {
 				return d, fmt.Errorf("key %s: %v", key.id, err)
 			}
@@ -111,14 +110,25 @@ func (k *Keeper) Read(ctx context.Context) (Document, error) {
 	return seen.document, err
 }
 
-func (k *Keeper) operate(ctx context.Context, f func(Document) (Document, error)) (c Change, err error) {
+// operate applies an operator's command to what the keyring is now. Replicas
+// sign with a next key from its time on; if no document says so yet, this one
+// does, before the command looks at who signs.
+func (k *Keeper) operate(ctx context.Context, f func(Document, time.Time) (Document, error)) (c Change, err error) {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	k.turn.Lock()
 	defer k.turn.Unlock()
 	err = k.change(ctx, func(d Document) (Document, error) {
+		now := stamp(k.options.Now())
 		c.Before = d
-		return f(d)
+		if next := d.in(StateNext); next != nil && !now.Before(next.ActivateAt) {
+			var missing []Slot
+			d, missing = plan(d, k.schedule, now)
+			if _, err := k.fill(ctx, &d, missing); err != nil {
+				return d, err
+			}
+		}
+		return f(d, now)
 	})
 	if err == nil {
 		c.After = *k.last

@@ -228,7 +228,7 @@ func (s *simulation) rotate(mode Mode) Change {
 
 func (s *simulation) operate(f func(Document, Schedule, time.Time) Document) {
 	k := s.operator()
-	_, err := k.operate(s.t.Context(), func(d Document) (Document, error) { return f(d.clone(), k.schedule, s.now), nil })
+	_, err := k.operate(s.t.Context(), func(d Document, _ time.Time) (Document, error) { return f(d.clone(), k.schedule, s.now), nil })
 	if err != nil {
 		s.t.Fatal(err)
 	}
