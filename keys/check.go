@@ -1,6 +1,7 @@
 package keys
 
 import (
+	"context"
 	"crypto"
 	"crypto/rsa"
 	"crypto/sha256"
@@ -56,13 +57,13 @@ func (k *Key) reparse() (crypto.PublicKey, error) {
 }
 
 // prove signs a probe and verifies it with the published form of the key.
-func (k *Key) prove() error {
+func (k *Key) prove(ctx context.Context) error {
 	signer, err := newSigner(k)
 	if err != nil {
 		return err
 	}
 	probe := sha256.Sum256([]byte(k.id))
-	token, err := signer.sign(probe[:])
+	token, err := signer.sign(ctx, probe[:])
 	if err != nil {
 		return err
 	}

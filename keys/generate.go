@@ -12,9 +12,9 @@ import (
 	"io"
 )
 
-// Generate makes a new key for ES256, ES384, ES512, EdDSA (Ed25519) or RS256
-// (2048 bits, because every assertion carries the signature). ES256 is what
-// every verifier knows. A nil random is [rand.Reader]; crypto/ecdsa and
+// Generate makes a new key for ES256, ES384, ES512, EdDSA (Ed25519), RS256 or
+// PS256 (2048 bits, because every assertion carries the signature). ES256 is
+// what every verifier knows. A nil random is [rand.Reader]; crypto/ecdsa and
 // crypto/rsa use the system's randomness whatever is given.
 func Generate(alg string, random io.Reader) (*Key, error) {
 	if random == nil {
@@ -24,7 +24,7 @@ func Generate(alg string, random io.Reader) (*Key, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newPrivateKey(private)
+	return newKeyFor(alg, private)
 }
 
 func generate(alg string, random io.Reader) (private crypto.Signer, err error) {
@@ -37,10 +37,10 @@ func generate(alg string, random io.Reader) (private crypto.Signer, err error) {
 		private, err = ecdsa.GenerateKey(elliptic.P521(), random)
 	case "EdDSA":
 		_, private, err = ed25519.GenerateKey(random)
-	case "RS256":
+	case "RS256", "PS256":
 		private, err = rsa.GenerateKey(random, minRSABits)
 	default:
-		return nil, fmt.Errorf("unknown algorithm %q: use ES256, ES384, ES512, EdDSA or RS256", alg)
+		return nil, fmt.Errorf("unknown algorithm %q: use ES256, ES384, ES512, EdDSA, RS256 or PS256", alg)
 	}
 	if err != nil {
 		return nil, errors.New("no randomness to make a key from")

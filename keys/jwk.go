@@ -33,7 +33,7 @@ func Thumbprint(public crypto.PublicKey) (string, error) {
 // description is a public key in the words of RFC 7518 section 6 and RFC 8037
 // section 2.
 type description struct {
-	alg      jwa.SignatureAlgorithm
+	alg      jwa.SignatureAlgorithm // the usual one
 	kind     []member // kty, or kty and crv
 	material []member // x and y, x, or n and e
 }
@@ -84,6 +84,18 @@ func describeEC(public *ecdsa.PublicKey) (description, error) {
 		kind:     []member{{"kty", "EC"}, {"crv", public.Curve.Params().Name}},
 		material: []member{{"x", base64url(x)}, {"y", base64url(y)}},
 	}, nil
+}
+
+// algorithm returns the algorithm of this name, or without a name the usual
+// one, if keys of this kind sign with it.
+func (d description) algorithm(name string) (jwa.SignatureAlgorithm, error) {
+	switch {
+	case name == "" || name == d.alg.String():
+		return d.alg, nil
+	case d.alg == jwa.RS256 && name == jwa.PS256.String():
+		return jwa.PS256, nil
+	}
+	return "", fmt.Errorf("a key for %s cannot sign %q", d.alg, name)
 }
 
 // thumbprint digests the required members in lexicographic order (RFC 7638

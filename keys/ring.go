@@ -189,7 +189,8 @@ func (r *Ring) Has(kid string) bool {
 // Sign returns the compact JWS (RFC 7515 section 7.1) of a payload and the kid
 // of the key that signed, which is in the key set served at that moment. The
 // protected header is {"alg":…,"kid":…,"typ":"JWT"}. A context that has ended
-// is an error; a signature, once begun, is finished.
+// is an error. A signature once begun is finished, except by a cryptographic
+// module that has not answered when the context ends, or within a second.
 func (r *Ring) Sign(ctx context.Context, payload []byte) (jws, kid string, err error) {
 	if err := ctx.Err(); err != nil {
 		return "", "", fmt.Errorf("signing: %w", err)
@@ -198,7 +199,7 @@ func (r *Ring) Sign(ctx context.Context, payload []byte) (jws, kid string, err e
 	if err := s.signs(r.options.Now); err != nil {
 		return "", "", fmt.Errorf("signing: %v", err)
 	}
-	if jws, err = s.signer.sign(payload); err != nil {
+	if jws, err = s.signer.sign(ctx, payload); err != nil {
 		return "", "", err
 	}
 	return jws, s.signer.key.id, nil
