@@ -123,13 +123,13 @@ type keyringParts struct {
 	wrapper  keys.Wrapper // nil: in the clear
 }
 
-// keyring checks the configured keyring and prepares its parts. The store is not
-// asked.
-func (s *Service) keyring(config *Keyring, read *files) (parts keyringParts, err error) {
+// keyring checks the configured keyring and prepares its parts. maxTTL is the
+// longest life of an assertion. The store is not asked.
+func (s *Service) keyring(config *Keyring, maxTTL time.Duration, read *files) (parts keyringParts, err error) {
 	var storeErr, wrapperErr error
 	parts.store, storeErr = store.Open(config.Store, store.Options{Now: s.options.Now, Getenv: os.Getenv})
 	parts.wrapper, wrapperErr = config.wrapper(read, s.options.Now)
-	parts.schedule = config.schedule(0)
+	parts.schedule = config.schedule(maxTTL)
 	return parts, option("keys", errors.Join(option("store", storeErr), wrapperErr, parts.schedule.Validate()))
 }
 
@@ -137,7 +137,6 @@ func (s *Service) keyring(config *Keyring, read *files) (parts keyringParts, err
 // changed of it.
 func (s *Service) useKeyring(next *snapshot) error {
 	config, parts := next.config.Keys, next.keyring
-	parts.schedule.MaxTTL = next.policy.MaxTTL()
 	if s.keeper != nil {
 		if !config.samePlace(s.Config().Keys) {
 			return option("keys", errors.New("store, pkcs11 and whether the keys are encrypted cannot change while the service runs: restart it"))

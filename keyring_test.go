@@ -251,3 +251,20 @@ func TestKeyringSecretsNeverLeave(t *testing.T) {
 		})
 	}
 }
+
+// TestKeyringMistakesBesideOthers: mistakes in rules and keys are reported
+// together.
+func TestKeyringMistakesBesideOthers(t *testing.T) {
+	err := Validate(LoadOptions{Environ: []string{}, Source: []byte(`version: 1
+keys: {store: floppy:a, encryption: none, rotate_every: 1m, algorithm: HS256}
+rules: [{name: a}]
+`)})
+	if err == nil {
+		t.Fatal("accepted")
+	}
+	for _, want := range []string{"keys.store", "keys.algorithm", "rules[0]"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("nothing about %s in:\n%v", want, err)
+		}
+	}
+}

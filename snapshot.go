@@ -64,11 +64,6 @@ func (s *Service) build(config *Config, read *files) (_ *snapshot, err error) {
 		return nil, option("issuer", err)
 	}
 	var keysErr, tlsErr, rulesErr, assertionErr error
-	if config.Keys != nil {
-		next.keyring, keysErr = s.keyring(config.Keys, read)
-	} else {
-		next.keys, keysErr = parseKeys(config, read)
-	}
 	next.tls, tlsErr = loadTLS(config, read)
 	credentials, identityErr := s.credentials(next, read)
 	if identityErr != nil {
@@ -77,6 +72,15 @@ func (s *Service) build(config *Config, read *files) (_ *snapshot, err error) {
 	next.policy, rulesErr = policy.Compile(config.Rules, policy.Env{
 		Sources: describe(config.Identity), Authenticators: credentials.For, Issuer: issuer, TTL: config.Assertion.TTL,
 	})
+	if config.Keys != nil {
+		longest := config.Assertion.TTL
+		if rulesErr == nil {
+			longest = max(longest, next.policy.MaxTTL())
+		}
+		next.keyring, keysErr = s.keyring(config.Keys, longest, read)
+	} else {
+		next.keys, keysErr = parseKeys(config, read)
+	}
 	next.authorizer, assertionErr = authz.New(authz.Options{
 		Policy: next.policy, Signer: s.ring, Issuer: issuer, Assertion: config.Assertion,
 		Now: s.options.Now, Rand: s.options.Rand,

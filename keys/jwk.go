@@ -34,8 +34,8 @@ func Thumbprint(public crypto.PublicKey) (string, error) {
 // section 2.
 type description struct {
 	alg      jwa.SignatureAlgorithm // the usual one
-	kind     []member // kty, or kty and crv
-	material []member // x and y, x, or n and e
+	kind     []member               // kty, or kty and crv
+	material []member               // x and y, x, or n and e
 }
 
 // member is a member of a JSON object. Neither part ever needs escaping: names
