@@ -87,13 +87,22 @@ func (c *call) Sign(_ io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte,
 	signature, err := bounded(c.ctx, c.external, func() ([]byte, error) {
 		signature, err := c.external.private.Sign(rand.Reader, theirs, opts)
 		if err != nil {
-			return nil, errors.New("the cryptographic module refused to sign")
+			return nil, refusal(err)
 		}
-		signature = bytes.Clone(signature) // which they may still write to
 		return signature, verify(c.external.public, digest, signature, opts)
 	})
 	c.err = err
 	return signature, err
+}
+
+// refusal is a module's error in our words, with its number if it has one:
+// numbers hold no secrets.
+func refusal(err error) error {
+	var numbered interface{ Code() uint }
+	if errors.As(err, &numbered) {
+		return fmt.Errorf("the cryptographic module refused to sign: error %#x", numbered.Code())
+	}
+	return errors.New("the cryptographic module refused to sign")
 }
 
 // bounded calls the module on a goroutine of its own, which is given up, but
