@@ -5,6 +5,7 @@ import (
 	"crypto"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"slices"
 )
 
@@ -15,9 +16,10 @@ type made struct {
 }
 
 // make returns a new key of an algorithm.
-func (k *Keeper) make(ctx context.Context, alg string) (made, error) {
+func (k *Keeper) make(ctx context.Context, alg string) (m made, err error) {
+	defer survive(&err)
 	if i := slices.IndexFunc(k.spare, func(m made) bool { return m.Algorithm() == alg }); i >= 0 {
-		m := k.spare[i]
+		m = k.spare[i]
 		k.spare = slices.Delete(k.spare, i, i+1)
 		return m, nil
 	}
@@ -31,6 +33,14 @@ func (k *Keeper) make(ctx context.Context, alg string) (made, error) {
 	}
 	key, err := newExternalKey(ctx, alg, private)
 	return made{key, reference}, err
+}
+
+// survive makes an error of a panic: a module must not end the process. What was
+// panicked with is not repeated, for nobody knows what it holds.
+func survive(err *error) {
+	if p := recover(); p != nil {
+		*err = fmt.Errorf("the cryptographic module panicked (%T)", p)
+	}
 }
 
 // record seals a key for a document.
@@ -82,13 +92,11 @@ func (k *Keeper) openAnew(ctx context.Context, of Document, d DocumentKey) (*Key
 		return nil, errors.New("its public key cannot be read: the document is damaged")
 	}
 	key, err := newPublicKeyFor(d.Algorithm, public)
+	if err == nil && key.id == d.KeyID && d.State != StateRetired {
+		key, err = k.openPrivate(ctx, of, d)
+	}
 	if err != nil {
 		return nil, err
-	}
-	if d.State != StateRetired {
-		if key, err = k.openPrivate(ctx, of, d); err != nil {
-			return nil, err
-		}
 	}
 	if key.id != d.KeyID {
 		return nil, errors.New("is another key than its kid says: the document is damaged")
@@ -96,7 +104,8 @@ func (k *Keeper) openAnew(ctx context.Context, of Document, d DocumentKey) (*Key
 	return key, nil
 }
 
-func (k *Keeper) openPrivate(ctx context.Context, of Document, d DocumentKey) (*Key, error) {
+func (k *Keeper) openPrivate(ctx context.Context, of Document, d DocumentKey) (key *Key, err error) {
+	defer survive(&err)
 	if d.reference != nil {
 		if k.options.Module == nil {
 			return nil, errors.New("its private half is in a cryptographic module, and none is configured: configure keys.pkcs11")
@@ -109,7 +118,6 @@ func (k *Keeper) openPrivate(ctx context.Context, of Document, d DocumentKey) (*
 	}
 	der := reveal(d.private)
 	if of.sealing != nil {
-		var err error
 		if der, err = of.sealing.open(der, aboutPrivateKey(of.Ring, d.KeyID, d.Algorithm)); err != nil {
 			return nil, errors.New("its private half cannot be unsealed: the document is damaged")
 		}
