@@ -89,6 +89,13 @@ func (d *Document) validate() error {
 	return nil
 }
 
+// before reports whether a document is an earlier one than another, or one of
+// another past: after a backup was restored, somebody who did not know the later
+// ones may have written one of the same generation.
+func (d Document) before(other Document) bool {
+	return d.Generation < other.Generation || d.Generation == other.Generation && !d.same(other)
+}
+
 // in returns the key of a state of which there is at most one, or nil.
 func (d *Document) in(state State) *DocumentKey {
 	if i := slices.IndexFunc(d.Keys, func(k DocumentKey) bool { return k.State == state }); i >= 0 {

@@ -10,6 +10,7 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 )
@@ -35,6 +36,8 @@ type Keeper struct {
 	last     *Document       // the newest that was believed
 	opened   map[string]*Key // by kid, those of last
 	spare    []made          // keys for which somebody was faster
+	unsure   []made          // keys that may be in the document that follows unsureOf
+	unsureOf string
 
 	statusMu sync.Mutex
 	status   StoreStatus
@@ -154,10 +157,11 @@ func (k *Keeper) read(ctx context.Context) (reading, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return reading{}, fmt.Errorf("reading the keyring: %w", err)
 	}
+	k.rev = v.Revision
+	k.resolve()
 	seen := reading{steady: k.compareClocks(asked, v.Time)}
 	if err != nil {
-		k.rev, seen.restore = "", k.last != nil
-		if seen.restore {
+		if seen.restore = k.last != nil; seen.restore {
 			k.lost("the keyring has vanished from its store; it is written anew", 0)
 			seen.document = *k.last
 		}
@@ -166,13 +170,22 @@ func (k *Keeper) read(ctx context.Context) (reading, error) {
 	if seen.document, err = k.believe(ctx, v.Document); err != nil {
 		return seen, err
 	}
-	k.rev = v.Revision
-	if k.last != nil && seen.document.Generation < k.last.Generation {
+	if k.last != nil && seen.document.before(*k.last) {
 		k.lost("the store holds an older keyring than before; the newer one is written again", seen.document.Generation)
 		seen.document, seen.restore = *k.last, true
 		return seen, nil
 	}
 	return seen, k.adopt(ctx, seen.document, asked, !seen.steady)
+}
+
+// resolve finds out whether the last swap, whose answer was lost, has written its
+// keys. They are of use if it has not: keys cost room in a module. If it has, they
+// are in the document, or an operator has taken them away since.
+func (k *Keeper) resolve() {
+	if k.rev == k.unsureOf {
+		k.spare = append(k.spare, k.unsure...)
+	}
+	k.unsure = nil
 }
 
 func (k *Keeper) lost(message string, generation uint64) {
@@ -229,6 +242,7 @@ func (k *Keeper) adopt(ctx context.Context, d Document, confirmed time.Time, fro
 		return err
 	}
 	k.last, k.opened = &d, opened
+	k.spare = slices.DeleteFunc(k.spare, func(m made) bool { return d.find(m.id) != nil })
 	k.count(func(s *StoreStatus) { s.Confirmed = confirmed })
 	return nil
 }
@@ -252,12 +266,16 @@ func (k *Keeper) write(ctx context.Context, seen reading, f func(Document) (Docu
 	if next.in(StateSigning) == nil || !seen.restore && next.same(seen.document) {
 		return lacking
 	}
-	err = k.swap(ctx, next, now)
-	if errors.Is(err, ErrConflict) {
+	rev := k.rev
+	switch err = k.swap(ctx, next, now); {
+	case errors.Is(err, ErrConflict):
 		k.spare = append(k.spare, fresh...) // certain not to have been written
-		return err
+	case err != nil:
+		k.unsure, k.unsureOf = fresh, rev
+	case lacking != nil:
+		return fmt.Errorf("the keyring was written, but lacks a key: %w", lacking)
 	}
-	return errors.Join(err, lacking)
+	return err
 }
 
 // fill makes the keys that a document lacks, as far as they can be made.
@@ -267,12 +285,12 @@ func (k *Keeper) fill(ctx context.Context, d *Document, missing []Slot) (fresh [
 		if err != nil {
 			return fresh, fmt.Errorf("making a key: %w", err)
 		}
+		fresh = append(fresh, m)
 		record, err := k.record(*d, m)
 		if err != nil {
 			return fresh, fmt.Errorf("making a key: %w", err)
 		}
 		d.fill(slot, record)
-		fresh = append(fresh, m)
 		k.opened[m.id] = m.Key
 	}
 	return fresh, nil

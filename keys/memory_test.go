@@ -3,6 +3,8 @@ package keys
 import (
 	"bytes"
 	"context"
+	"crypto"
+	"crypto/rand"
 	"errors"
 	"io/fs"
 	"log/slog"
@@ -188,4 +190,46 @@ func (m *replica) mustStep() {
 	if err := m.step(); err != nil {
 		m.t.Fatal(err)
 	}
+}
+
+// fakeModule is a cryptographic module in memory. Its hooks make it fail.
+type fakeModule struct {
+	keys           []crypto.Signer
+	generate, find func() error // nil: never
+}
+
+func newFakeModule() *fakeModule { return &fakeModule{} }
+
+// after returns a hook that fails from the call after n good ones.
+func (f *fakeModule) after(n int) func() error {
+	return func() error {
+		if n--; n < 0 {
+			return errors.New("the module is full")
+		}
+		return nil
+	}
+}
+
+func (f *fakeModule) Generate(_ context.Context, alg string) (crypto.Signer, []byte, error) {
+	if f.generate != nil {
+		if err := f.generate(); err != nil {
+			return nil, nil, err
+		}
+	}
+	key, err := generate(alg, rand.Reader)
+	f.keys = append(f.keys, key)
+	return key, []byte(strconv.Itoa(len(f.keys))), err
+}
+
+func (f *fakeModule) Find(_ context.Context, reference []byte) (crypto.Signer, error) {
+	if f.find != nil {
+		if err := f.find(); err != nil {
+			return nil, err
+		}
+	}
+	i, err := strconv.Atoi(string(reference))
+	if err != nil || i < 1 || i > len(f.keys) {
+		return nil, errors.New("no such key")
+	}
+	return f.keys[i-1], nil
 }
