@@ -112,6 +112,9 @@ func (c *Config) fileOptions() []*string {
 	list := []*string{&c.SigningKeyFile}
 	if c.Keys != nil {
 		list = append(list, &c.Keys.Encryption.KeyFile)
+		if transit := c.Keys.Encryption.VaultTransit; transit != nil {
+			list = append(list, &transit.TokenFile, &transit.CAFile)
+		}
 	}
 	for _, l := range c.Listen.all() {
 		if tls := l.listener.TLS; tls != nil {

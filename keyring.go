@@ -100,7 +100,7 @@ func (k *Keyring) schedule(maxTTL time.Duration) keys.Schedule {
 }
 
 // wrapper returns what encrypts the private keys; nil is nothing.
-func (k *Keyring) wrapper(read *files, now func() time.Time) (keys.Wrapper, error) {
+func (k *Keyring) wrapper(read *files) (keys.Wrapper, error) {
 	switch e := k.Encryption; {
 	case e.KeyFile != "":
 		content, err := read.file(e.KeyFile)
@@ -110,7 +110,7 @@ func (k *Keyring) wrapper(read *files, now func() time.Time) (keys.Wrapper, erro
 		wrapper, err := keys.NewKeyFile(content)
 		return wrapper, option("encryption.key_file", err)
 	case e.VaultTransit != nil:
-		wrapper, err := vault.NewTransit(*e.VaultTransit, vault.TransitEnv{})
+		wrapper, err := vault.NewTransit(*e.VaultTransit, read.read)
 		return wrapper, option("encryption.vault_transit", err)
 	}
 	return nil, nil
@@ -128,7 +128,7 @@ type keyringParts struct {
 func (s *Service) keyring(config *Keyring, maxTTL time.Duration, read *files) (parts keyringParts, err error) {
 	var storeErr, wrapperErr error
 	parts.store, storeErr = store.Open(config.Store, store.Options{Now: s.options.Now, Getenv: os.Getenv})
-	parts.wrapper, wrapperErr = config.wrapper(read, s.options.Now)
+	parts.wrapper, wrapperErr = config.wrapper(read)
 	parts.schedule = config.schedule(maxTTL)
 	return parts, option("keys", errors.Join(option("store", storeErr), wrapperErr, parts.schedule.Validate()))
 }
