@@ -36,24 +36,18 @@ func lockDirectory(ctx context.Context, dir *os.File) (*os.File, error) {
 	}
 }
 
-// tryLock returns nil if another writer holds the lock, or if somebody has
-// replaced the file that was locked.
+// tryLock returns nil if another writer holds the lock.
 func tryLock(dir *os.File) (*os.File, error) {
 	lock, err := openAt(dir, lockFile, unix.O_RDWR|unix.O_CREAT)
 	if err != nil {
 		return nil, reason(err)
 	}
-	var locked, named unix.Stat_t
 	err = unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	if err == nil {
-		err = errors.Join(unix.Fstat(int(lock.Fd()), &locked),
-			unix.Fstatat(int(dir.Fd()), lockFile, &named, unix.AT_SYMLINK_NOFOLLOW))
-	}
-	if err == nil && locked.Dev == named.Dev && locked.Ino == named.Ino {
 		return lock, nil
 	}
 	lock.Close()
-	if err == nil || errors.Is(err, unix.EWOULDBLOCK) || errors.Is(err, unix.EINTR) || errors.Is(err, unix.ENOENT) {
+	if err == unix.EWOULDBLOCK || err == unix.EINTR {
 		return nil, nil
 	}
 	return nil, fmt.Errorf("cannot lock %s: %v; use a file system that has flock", lockFile, err)
