@@ -10,42 +10,43 @@ const hidden = "xxxxx"
 
 // Redact returns the address for logs, metrics and errors: without its password
 // and whatever else in it could be one. That is the user where no password
-// follows it, and every query parameter that is not one of ours. Of an address
-// that cannot be parsed the scheme is left.
+// follows it, every query parameter that is not one of ours, and everything but
+// the scheme where a password may have been cut in two, or nothing parses.
 func Redact(address string) string {
 	scheme, rest, found := strings.Cut(address, ":")
-	if !found {
+	if !found || strings.Trim(scheme, "abcdefghijklmnopqrstuvwxyz") != "" {
 		return hidden
 	}
 	if scheme == "dir" {
 		return address
 	}
 	u, err := url.Parse(address)
-	if err != nil || u.Host == "" || u.Opaque != "" {
-		if strings.Trim(scheme, "abcdefghijklmnopqrstuvwxyz") != "" || rest == "" {
-			return hidden
-		}
+	if err != nil || u.Host == "" {
 		return scheme + ":" + hidden
 	}
 	var user string
+	signs := 0 // of the @ that ends a user
 	if u.User != nil {
+		signs = 1
 		user = hidden + "@"
 		if _, ok := u.User.Password(); ok {
 			user = url.QueryEscape(u.User.Username()) + ":" + user
 		}
 	}
-	return u.Scheme + "://" + user + u.Host + u.EscapedPath() + redactQuery(u.Query())
+	if strings.Count(rest, "@") > signs {
+		return scheme + ":" + hidden
+	}
+	return scheme + "://" + user + u.Host + u.EscapedPath() + redactQuery(u.Query())
 }
 
 func redactQuery(query url.Values) string {
 	var shown []string
 	for name, values := range query {
-		switch name {
-		case "key", "ca_file", "server", "token_file":
-			shown = append(shown, name+"="+strings.Join(values, ","))
-		default:
-			shown = append(shown, name+"="+hidden)
+		value := hidden
+		if slices.Contains([]string{"key", "ca_file", "server", "token_file"}, name) {
+			value = strings.Join(values, ",")
 		}
+		shown = append(shown, name+"="+value)
 	}
 	if len(shown) == 0 {
 		return ""

@@ -80,8 +80,8 @@ func parseQuery(u *url.URL, known ...string) (map[string]string, error) {
 			found[name] = values[0]
 		}
 	}
-	for name := range query {
-		return nil, fmt.Errorf("unknown parameter %.40q", name)
+	if len(query) > 0 {
+		return nil, fmt.Errorf("unknown parameter; known are %s", strings.Join(known, ", "))
 	}
 	return found, nil
 }
