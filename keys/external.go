@@ -31,7 +31,7 @@ const (
 type external struct {
 	private crypto.Signer
 	public  crypto.PublicKey // as published; the module is asked for it once
-	calls   chan struct{}    // one for each call that has not returned
+	calls   calls
 }
 
 // newExternalKey returns the key whose private half is in a cryptographic
@@ -39,8 +39,10 @@ type external struct {
 // it, before ctx ended. Load a key once: each result allows for its own
 // [externalCalls].
 func newExternalKey(ctx context.Context, alg string, private crypto.Signer) (*Key, error) {
-	e := &external{private: private, calls: make(chan struct{}, externalCalls)}
-	k, err := bounded(ctx, e, func() (*Key, error) { return newPublicKeyFor(alg, private.Public()) })
+	e := &external{private: private, calls: make(calls, externalCalls)}
+	ctx, cancel := context.WithTimeout(ctx, externalTimeout)
+	defer cancel()
+	k, err := bounded(ctx, e.calls, func() (*Key, error) { return newPublicKeyFor(alg, private.Public()) })
 	if err != nil {
 		return nil, fmt.Errorf("%s key of the cryptographic module: %w", alg, err)
 	}
@@ -84,7 +86,9 @@ func (c *call) Public() crypto.PublicKey { return c.external.public }
 // dropped.
 func (c *call) Sign(_ io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
 	theirs := bytes.Clone(digest) // they may write to it, and for longer than we wait
-	signature, err := bounded(c.ctx, c.external, func() ([]byte, error) {
+	ctx, cancel := context.WithTimeout(c.ctx, externalTimeout)
+	defer cancel()
+	signature, err := bounded(ctx, c.external.calls, func() ([]byte, error) {
 		signature, err := c.external.private.Sign(rand.Reader, theirs, opts)
 		if err != nil {
 			return nil, refusal(err)
@@ -105,16 +109,18 @@ func refusal(err error) error {
 	return errors.New("the cryptographic module refused to sign")
 }
 
-// bounded calls the module on a goroutine of its own, which is given up, but
-// still counted, when ctx ends.
-func bounded[T any](ctx context.Context, e *external, f func() (T, error)) (T, error) {
-	ctx, cancel := context.WithTimeout(ctx, externalTimeout)
-	defer cancel()
+// calls has room for as many calls of a module as may be under way. Each is in
+// it until it returns.
+type calls chan struct{}
+
+// bounded calls a module on a goroutine of its own, which is given up, but
+// still counted, when ctx ends. A panic is an error that does not repeat it.
+func bounded[T any](ctx context.Context, slots calls, f func() (T, error)) (T, error) {
 	var none T
 	select {
-	case e.calls <- struct{}{}:
+	case slots <- struct{}{}:
 	case <-ctx.Done():
-		return none, fmt.Errorf("the cryptographic module is overloaded or hangs: %d calls are under way and none has ended: %w", externalCalls, ctx.Err())
+		return none, fmt.Errorf("the cryptographic module is overloaded or hangs: %d calls are under way and none has ended: %w", cap(slots), ctx.Err())
 	}
 	type answer struct {
 		value T
@@ -127,7 +133,7 @@ func bounded[T any](ctx context.Context, e *external, f func() (T, error)) (T, e
 			if p := recover(); p != nil {
 				a = answer{err: fmt.Errorf("the cryptographic module failed: panic (%T)", p)}
 			}
-			<-e.calls
+			<-slots
 			answers <- a
 		}()
 		a.value, a.err = f()
