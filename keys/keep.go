@@ -27,8 +27,14 @@ func (k *Keeper) wait(ctx context.Context) {
 	news := make(chan struct{}, 1)
 	if watcher, ok := k.options.Store.(Watcher); ok {
 		go func() {
-			if watcher.Watch(ctx, rev) == nil {
+			rest := time.After(pause / 10) // from a store that has news all the time
+			if watcher.Watch(ctx, rev) != nil {
+				return
+			}
+			select {
+			case <-rest:
 				news <- struct{}{}
+			case <-ctx.Done():
 			}
 		}()
 	}
