@@ -12,8 +12,8 @@ import (
 // Printing or encoding it shows no private key, sealed or not.
 //
 // Its promise is CompleteUntil: no key signs before then that is not in the
-// document, unless an operator purges the ring. So a replica that cannot reach
-// the store knows for how long what it publishes is enough.
+// document, unless an operator rotates out of turn. So a replica that cannot
+// reach the store knows for how long what it publishes is enough.
 type Document struct {
 	Version       int           `json:"version"`
 	Ring          string        `json:"ring"`       // random name, 32 hex digits

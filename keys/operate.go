@@ -12,9 +12,11 @@ import (
 type Mode string
 
 const (
-	// ModePlanned lets the next key sign soon. It costs nothing, and needs a next
-	// key that has been published for long enough. The key before it stays
-	// published for as long as it would have been.
+	// ModePlanned lets the next key sign soon. It needs a next key that has been
+	// published for long enough, and costs nothing if all replicas in service have
+	// read of that key: one that has been without its store since before then
+	// gives out a key set without it. The key before it stays published for as
+	// long as it would have been.
 	ModePlanned Mode = "planned"
 	// ModeAvailability is for a signing key that others may know: the next key
 	// signs at once, the signing key leaves the key set at once. Assertions that
@@ -34,7 +36,8 @@ const (
 type Change struct{ Before, After Document }
 
 // Rotate rotates out of turn. After an error the keyring is as it was, unless
-// the error says that writing it failed: then it may have been written.
+// the error says that writing it failed, when it may have been written, or that
+// it was written but lacks a key, which the replicas go on trying to make.
 func (k *Keeper) Rotate(ctx context.Context, mode Mode) (Change, error) {
 	return k.operate(ctx, func(d Document, now time.Time) (Document, error) {
 		if len(d.Keys) == 0 {
@@ -54,7 +57,8 @@ func (k *Keeper) Rotate(ctx context.Context, mode Mode) (Change, error) {
 }
 
 // Revoke takes a key out of the key set at once: a retired one, or the next one,
-// for which another is made. The signing key is an error, because something has
+// for which another is made, and which a replica without its store still signs
+// with when its time comes. The signing key is an error, because something has
 // to sign: Rotate replaces it.
 func (k *Keeper) Revoke(ctx context.Context, kid string) (Change, error) {
 	return k.operate(ctx, func(d Document, _ time.Time) (Document, error) {
