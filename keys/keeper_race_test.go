@@ -154,7 +154,7 @@ func TestConcurrentUse(t *testing.T) {
 	for _, m := range replicas {
 		for _, f := range []func(int){
 			func(int) { m.keeper.Step(t.Context()) },
-			func(i int) { m.keeper.Use(Schedule{MaxTTL: time.Duration(1+i%5) * time.Minute}) },
+			func(i int) { m.keeper.Use(Schedule{MaxTTL: time.Duration(1+i%5) * time.Minute}, keyFile(t, "E")) },
 			func(i int) { m.keeper.Rotate(t.Context(), []Mode{ModePurge, ModeAvailability, ModePlanned}[i%3]) },
 			func(int) { m.keeper.Status(); m.keeper.Read(t.Context()) },
 			func(int) { m.ring.Advance(); m.ring.NextChange(); m.ring.Check(); m.jwks() },

@@ -113,14 +113,14 @@ func TestRunWakes(t *testing.T) {
 		ring, keeper, stop := running(t, watchedStore{memory})
 		defer stop()
 		time.Sleep(10 * time.Second)
-		if err := keeper.Use(Schedule{MaxTTL: 10 * time.Minute}); err != nil {
+		if err := keeper.Use(Schedule{MaxTTL: 10 * time.Minute}, keyFile(t, "E")); err != nil {
 			t.Fatal(err)
 		}
 		synctest.Wait()
 		if d := documentIn(t, memory); time.Duration(d.in(StateSigning).MaxTTL) != 10*time.Minute {
 			t.Error("a new schedule waits")
 		}
-		if err := keeper.Use(Schedule{MaxTTL: -1}); err == nil {
+		if err := keeper.Use(Schedule{MaxTTL: -1}, keyFile(t, "E")); err == nil {
 			t.Error("a bad schedule is used")
 		}
 		time.Sleep(10 * time.Second)

@@ -50,9 +50,9 @@ func secretsOf(t *testing.T, k *Keeper) (forms []string) {
 			forms = append(forms, formsOf(key.private())...)
 		}
 	}
-	if k.sealing != nil {
+	if k.last.sealing != nil {
 		count++
-		forms = append(forms, formsOf(k.sealing.dataKey())...)
+		forms = append(forms, formsOf(k.last.sealing.dataKey())...)
 		forms = append(forms, formsOf([]byte("fake but long enough for a key 1"))...) // see keyFile
 	}
 	if count < 4 {
@@ -115,7 +115,7 @@ func TestKeeperPrintsNoSecret(t *testing.T) {
 				"document": document, "*document": &document, "key": document.Keys[0], "keys": document.Keys,
 				"change": operation, "keeper": m.keeper, "options": m.keeper.options, "spare": m.keeper.spare,
 				"status": m.keeper.Status(), "store status": *m.keeper.Status().Store, "ring": m.ring, "snapshot": m.ring.current.Load(),
-				"shared": *m.ring.current.Load().shared, "protection": m.keeper.sealing,
+				"shared": *m.ring.current.Load().shared, "protection": m.keeper.last.sealing,
 				"holder": &holder{document, document, document.Keys[0], Keeper{options: m.keeper.options, last: m.keeper.last, opened: m.keeper.opened}, m.keeper.spare},
 			} {
 				for _, text := range printed(v) {
