@@ -40,6 +40,9 @@ func TestPS256(t *testing.T) {
 	if err != nil || rsa.VerifyPSS(k.Public().(*rsa.PublicKey), crypto.SHA256, digest[:], signature, &rsa.PSSOptions{SaltLength: 32}) != nil {
 		t.Errorf("%s does not verify with a salt of 32 bytes: %v", token, err)
 	}
+	if half, err := newPublicKeyFor("PS256", newModuleKey(t, "ES256").Public()); err == nil {
+		t.Errorf("an EC key for PS256: %v", half)
+	}
 	text, err := k.MarshalPEM()
 	if err != nil {
 		t.Fatal(err)

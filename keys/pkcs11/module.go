@@ -97,7 +97,6 @@ func templates(id []byte) (public, private crypto11.AttributeSet, err error) {
 		{private, crypto11.CkaSign, true},
 		{private, crypto11.CkaDecrypt, false},
 		{private, crypto11.CkaUnwrap, false},
-		{private, crypto11.CkaDerive, false},
 	} {
 		if err := a.set.Set(a.attribute, a.value); err != nil {
 			return nil, nil, errors.New("the token's attributes cannot be encoded")

@@ -41,6 +41,20 @@ func open(o Options, sessions int) (*Module, error) {
 	return &Module{token: token}, nil
 }
 
+func (o Options) validate() error {
+	var problems []error
+	for _, required := range []struct{ path, value, what string }{
+		{"module", o.Module, "the path of the PKCS#11 library of the cryptographic module"},
+		{"token", o.Token, "the label of the token that holds the keys"},
+		{"pin", o.PIN, "the user PIN of the token"},
+	} {
+		if required.value == "" {
+			problems = append(problems, &optionError{required.path, fmt.Errorf("missing: set %s", required.what)})
+		}
+	}
+	return errors.Join(problems...)
+}
+
 // checkToken finds the token, and its state, before any PIN is tried.
 func checkToken(o Options) error {
 	if _, err := os.Stat(o.Module); err != nil {
@@ -97,6 +111,15 @@ func loginError(o Options, err error) error {
 	}
 	return fmt.Errorf("opening token %q of %s: %v", o.Token, o.Module, returned(err))
 }
+
+// optionError is a mistake in an option.
+type optionError struct {
+	path string
+	err  error
+}
+
+func (e *optionError) Error() string      { return e.path + ": " + e.err.Error() }
+func (e *optionError) OptionPath() string { return e.path }
 
 // returnValue is an error of a PKCS#11 function. Package keys repeats its Code.
 type returnValue struct{ value p11.Error }

@@ -1,10 +1,5 @@
 package pkcs11
 
-import (
-	"errors"
-	"fmt"
-)
-
 // Options say which token holds the keys, and how to log in. All are required.
 type Options struct {
 	// Path of the PKCS#11 library of the cryptographic module, such as
@@ -17,26 +12,3 @@ type Options struct {
 	// locks itself after a few wrong ones.
 	PIN string `yaml:"pin" secret:"true"`
 }
-
-func (o Options) validate() error {
-	var problems []error
-	for _, required := range []struct{ path, value, what string }{
-		{"module", o.Module, "the path of the PKCS#11 library of the cryptographic module"},
-		{"token", o.Token, "the label of the token that holds the keys"},
-		{"pin", o.PIN, "the user PIN of the token"},
-	} {
-		if required.value == "" {
-			problems = append(problems, &optionError{required.path, fmt.Errorf("missing: set %s", required.what)})
-		}
-	}
-	return errors.Join(problems...)
-}
-
-// optionError is a mistake in an option.
-type optionError struct {
-	path string
-	err  error
-}
-
-func (e *optionError) Error() string      { return e.path + ": " + e.err.Error() }
-func (e *optionError) OptionPath() string { return e.path }

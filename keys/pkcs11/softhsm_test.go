@@ -10,21 +10,14 @@ import (
 	"testing"
 )
 
-// These tests run on SoftHSM, and fail without it: packages softhsm2 and
-// opensc-pkcs11 of Debian, or the libraries that the environment names.
-var (
-	softHSM = library("SOFTHSM2_MODULE", "/usr/lib/softhsm/libsofthsm2.so")
-	spy     = library("PKCS11SPY_MODULE", "/usr/lib/x86_64-linux-gnu/pkcs11-spy.so") // writes down calls of another library
+// These tests run on SoftHSM, and fail without it: it is in the Debian packages
+// softhsm2, opensc and opensc-pkcs11.
+const (
+	softHSM = "/usr/lib/softhsm/libsofthsm2.so"
+	spy     = "/usr/lib/x86_64-linux-gnu/pkcs11-spy.so" // writes down calls of another library
+
+	pin = "73519264"
 )
-
-func library(variable, path string) string {
-	if named := os.Getenv(variable); named != "" {
-		return named
-	}
-	return path
-}
-
-const pin = "73519264"
 
 // newToken makes an empty token of its own for a test.
 func newToken(t *testing.T) Options {
