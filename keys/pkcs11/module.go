@@ -40,40 +40,38 @@ func (m *Module) Generate(ctx context.Context, alg string) (private crypto.Signe
 	}
 	reference = make([]byte, referenceSize)
 	rand.Read(reference) // never fails
-	key, err := m.generate(alg, reference)
-	if err != nil {
+	if err := m.generate(alg, reference); err != nil {
 		return nil, nil, fmt.Errorf("making a %s key in the token: %w", alg, err)
 	}
-	if err := m.checkSealed(key); err != nil {
+	if private, err = m.Find(ctx, reference); err != nil { // as every replica will
 		return nil, nil, err
 	}
-	return signer{key}, reference, nil
+	return private, reference, nil
 }
 
-func (m *Module) generate(alg string, id []byte) (crypto11.Signer, error) {
+func (m *Module) generate(alg string, id []byte) error {
 	public, private, err := templates(id)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	var key crypto11.Signer
 	switch alg {
 	case "ES256":
-		key, err = m.token.GenerateECDSAKeyPairWithAttributes(public, private, elliptic.P256())
+		_, err = m.token.GenerateECDSAKeyPairWithAttributes(public, private, elliptic.P256())
 	case "ES384":
-		key, err = m.token.GenerateECDSAKeyPairWithAttributes(public, private, elliptic.P384())
+		_, err = m.token.GenerateECDSAKeyPairWithAttributes(public, private, elliptic.P384())
 	case "ES512":
-		key, err = m.token.GenerateECDSAKeyPairWithAttributes(public, private, elliptic.P521())
+		_, err = m.token.GenerateECDSAKeyPairWithAttributes(public, private, elliptic.P521())
 	case "RS256", "PS256":
-		key, err = m.token.GenerateRSAKeyPairWithAttributes(public, private, rsaBits)
+		_, err = m.token.GenerateRSAKeyPairWithAttributes(public, private, rsaBits)
 	case "EdDSA":
-		return nil, errors.New("EdDSA keys are not supported in a cryptographic module: use ES256")
+		return errors.New("EdDSA keys are not supported in a cryptographic module: use ES256")
 	default:
-		return nil, errors.New("unknown algorithm: use ES256, ES384, ES512, RS256 or PS256")
+		return errors.New("unknown algorithm: use ES256, ES384, ES512, RS256 or PS256")
 	}
 	if err != nil {
-		return nil, returned(err)
+		return returned(err)
 	}
-	return key, nil
+	return nil
 }
 
 // templates say of a key pair that it is for signatures only, and that its

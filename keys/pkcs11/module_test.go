@@ -246,6 +246,32 @@ func TestSessionLimit(t *testing.T) {
 	wg.Wait()
 }
 
+// A signature waits for a session, but not for ever.
+func TestNoFreeSession(t *testing.T) {
+	m, err := open(newToken(t), 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	private, _, err := m.Generate(t.Context(), "ES256")
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := m.token.GenerateSecretKey([]byte("aes"), 256, crypto11.CipherAES)
+	if err != nil {
+		t.Fatal(err)
+	}
+	holder, err := key.NewCBCEncrypterCloser(make([]byte, 16)) // keeps a session until it is closed
+	if err != nil {
+		t.Fatal(err)
+	}
+	if signature, err := private.Sign(rand.Reader, make([]byte, 32), crypto.SHA256); err == nil {
+		t.Errorf("signed without a session: %x", signature)
+	}
+	holder.Close()
+	signs(t, "ES256", private)
+}
+
 func TestClosedModule(t *testing.T) {
 	m, err := Open(newToken(t))
 	if err != nil {
