@@ -130,7 +130,11 @@ func (s *Service) keyring(config *Keyring, maxTTL time.Duration, read *files) (p
 	parts.store, storeErr = store.Open(config.Store, store.Options{Now: s.options.Now, Getenv: os.Getenv})
 	parts.wrapper, wrapperErr = config.wrapper(read)
 	parts.schedule = config.schedule(maxTTL)
-	return parts, option("keys", errors.Join(option("store", storeErr), wrapperErr, parts.schedule.Validate()))
+	var moduleErr error
+	if config.PKCS11 != nil {
+		moduleErr = option("pkcs11", config.PKCS11.Validate())
+	}
+	return parts, option("keys", errors.Join(option("store", storeErr), wrapperErr, moduleErr, parts.schedule.Validate()))
 }
 
 // useKeyring begins to keep the keyring of a snapshot, or takes up what has

@@ -38,6 +38,7 @@ type Keeper struct {
 	spare    []made          // keys for which somebody was faster
 	unsure   []made          // keys that may be in the document that follows unsureOf
 	unsureOf string
+	calls    chan struct{} // to the module that have not returned
 
 	statusMu sync.Mutex
 	status   StoreStatus
@@ -74,7 +75,7 @@ func NewKeeper(o KeeperOptions) (*Keeper, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Keeper{options: o, schedule: schedule, wake: make(chan struct{}, 1), opened: map[string]*Key{}}, nil
+	return &Keeper{options: o, schedule: schedule, wake: make(chan struct{}, 1), opened: map[string]*Key{}, calls: make(chan struct{}, moduleCalls)}, nil
 }
 
 // Use replaces the schedule and the key-encryption key. Times that are written
@@ -318,9 +319,6 @@ func (k *Keeper) reseal(d *Document) (err error) {
 // that a new key-encryption key comes into use.
 func (k *Keeper) swap(ctx context.Context, d Document, now time.Time) error {
 	d.Version, d.WrittenAt = documentVersion, stamp(now)
-	if k.last != nil {
-		d.Generation = max(d.Generation, k.last.Generation)
-	}
 	d.Generation++
 	if d.sealing != nil {
 		wrapped, err := k.options.Wrapper.Wrap(ctx, d.sealing.dataKey(), aboutDataKey(d.Ring))

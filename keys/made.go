@@ -5,7 +5,6 @@ import (
 	"crypto"
 	"crypto/x509"
 	"errors"
-	"fmt"
 	"slices"
 )
 
@@ -16,10 +15,9 @@ type made struct {
 }
 
 // make returns a new key of an algorithm.
-func (k *Keeper) make(ctx context.Context, alg string) (m made, err error) {
-	defer survive(&err)
+func (k *Keeper) make(ctx context.Context, alg string) (made, error) {
 	if i := slices.IndexFunc(k.spare, func(m made) bool { return m.Algorithm() == alg }); i >= 0 {
-		m = k.spare[i]
+		m := k.spare[i]
 		k.spare = slices.Delete(k.spare, i, i+1)
 		return m, nil
 	}
@@ -27,21 +25,23 @@ func (k *Keeper) make(ctx context.Context, alg string) (m made, err error) {
 		key, err := Generate(alg, k.options.Rand)
 		return made{Key: key}, err
 	}
-	private, reference, err := k.options.Module.Generate(ctx, alg)
+	type answer struct {
+		private   crypto.Signer
+		reference []byte
+	}
+	a, err := bounded(ctx, k.calls, func() (a answer, err error) {
+		a.private, a.reference, err = k.options.Module.Generate(ctx, alg)
+		return a, err
+	})
 	if err != nil {
 		return made{}, err
 	}
-	key, err := newExternalKey(ctx, alg, private)
-	return made{key, reference}, err
+	key, err := newExternalKey(ctx, alg, a.private)
+	return made{key, a.reference}, err
 }
 
-// survive makes an error of a panic: a module must not end the process. What was
-// panicked with is not repeated, for nobody knows what it holds.
-func survive(err *error) {
-	if p := recover(); p != nil {
-		*err = fmt.Errorf("the cryptographic module panicked (%T)", p)
-	}
-}
+// moduleCalls bounds how many calls that make or find keys may hang.
+const moduleCalls = 4
 
 // record seals a key for a document.
 func (k *Keeper) record(of Document, m made) (DocumentKey, error) {
@@ -104,13 +104,12 @@ func (k *Keeper) openAnew(ctx context.Context, of Document, d DocumentKey) (*Key
 	return key, nil
 }
 
-func (k *Keeper) openPrivate(ctx context.Context, of Document, d DocumentKey) (key *Key, err error) {
-	defer survive(&err)
+func (k *Keeper) openPrivate(ctx context.Context, of Document, d DocumentKey) (*Key, error) {
 	if d.reference != nil {
 		if k.options.Module == nil {
 			return nil, errors.New("its private half is in a cryptographic module, and none is configured: configure keys.pkcs11")
 		}
-		private, err := k.options.Module.Find(ctx, d.reference())
+		private, err := bounded(ctx, k.calls, func() (crypto.Signer, error) { return k.options.Module.Find(ctx, d.reference()) })
 		if err != nil {
 			return nil, err
 		}
@@ -118,6 +117,7 @@ func (k *Keeper) openPrivate(ctx context.Context, of Document, d DocumentKey) (k
 	}
 	der := reveal(d.private)
 	if of.sealing != nil {
+		var err error
 		if der, err = of.sealing.open(der, aboutPrivateKey(of.Ring, d.KeyID, d.Algorithm)); err != nil {
 			return nil, errors.New("its private half cannot be unsealed: the document is damaged")
 		}

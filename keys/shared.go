@@ -54,8 +54,12 @@ func (sh *shared) nextChange(signing string) time.Time {
 
 // horizon is when a key may begin to sign that is not in the document: not
 // before its CompleteUntil, and not before one that was made after our last look
-// has been published for long enough.
+// has been published for long enough. With a wrong clock nothing is known of the
+// time but how long ago that look was.
 func (sh *shared) horizon() time.Time {
+	if sh.frozen {
+		return sh.heard()
+	}
 	return later(sh.document.CompleteUntil, sh.confirmed.Add(sh.schedule.PublishBefore))
 }
 
@@ -63,8 +67,14 @@ func (sh *shared) horizon() time.Time {
 // that fetches then has to know the next key that it does not find when its copy
 // is old.
 func (sh *shared) publishUntil() time.Time {
-	return later(sh.document.CompleteUntil.Add(-sh.schedule.PublishBefore), sh.confirmed.Add(sh.schedule.propagation()))
+	if sh.frozen {
+		return sh.heard()
+	}
+	return later(sh.document.CompleteUntil.Add(-sh.schedule.PublishBefore), sh.heard())
 }
+
+// heard is how long our last look at the store is news.
+func (sh *shared) heard() time.Time { return sh.confirmed.Add(sh.schedule.propagation()) }
 
 // notice is how long load balancers have to learn that a replica leaves service
 // before it stops publishing.

@@ -25,7 +25,7 @@ const (
 func Open(o Options) (*Module, error) { return open(o, maxSessions) }
 
 func open(o Options, sessions int) (*Module, error) {
-	if err := o.validate(); err != nil {
+	if err := o.Validate(); err != nil {
 		return nil, err
 	}
 	if err := checkToken(o); err != nil {
@@ -39,20 +39,6 @@ func open(o Options, sessions int) (*Module, error) {
 		return nil, loginError(o, err)
 	}
 	return &Module{token: token}, nil
-}
-
-func (o Options) validate() error {
-	var problems []error
-	for _, required := range []struct{ path, value, what string }{
-		{"module", o.Module, "the path of the PKCS#11 library of the cryptographic module"},
-		{"token", o.Token, "the label of the token that holds the keys"},
-		{"pin", o.PIN, "the user PIN of the token"},
-	} {
-		if required.value == "" {
-			problems = append(problems, &optionError{required.path, fmt.Errorf("missing: set %s", required.what)})
-		}
-	}
-	return errors.Join(problems...)
 }
 
 // checkToken finds the token, and its state, before any PIN is tried.
@@ -111,15 +97,6 @@ func loginError(o Options, err error) error {
 	}
 	return fmt.Errorf("opening token %q of %s: %v", o.Token, o.Module, returned(err))
 }
-
-// optionError is a mistake in an option.
-type optionError struct {
-	path string
-	err  error
-}
-
-func (e *optionError) Error() string      { return e.path + ": " + e.err.Error() }
-func (e *optionError) OptionPath() string { return e.path }
 
 // returnValue is an error of a PKCS#11 function. Package keys repeats its Code.
 type returnValue struct{ value p11.Error }
