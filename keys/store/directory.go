@@ -9,7 +9,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -34,7 +33,7 @@ func openDirectory(address string) (keys.Store, error) {
 	if path == "" || strings.ContainsRune(path, 0) {
 		return nil, fmt.Errorf("%q names no directory: expected dir:/path/of/directory", address)
 	}
-	return directory{filepath.Clean(path)}, nil
+	return directory{path}, nil
 }
 
 // String returns the address.

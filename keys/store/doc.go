@@ -29,7 +29,8 @@
 // # Directory: dir:PATH
 //
 // The document is the file keyring.json, replaced by a rename that survives a
-// power failure. Writers lock keyring.lock (flock), which must stay where it is.
+// power failure. Writers lock keyring.lock (flock), which must stay where it is;
+// readers touch it to learn the time.
 // The file system needs both: ext4, XFS, tmpfs, NFS version 4 and CephFS have
 // them; object storage mounted as files does not.
 //
