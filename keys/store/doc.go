@@ -13,9 +13,10 @@
 // the expected one; that holds across processes and machines. A store that
 // cannot be reached, is not set up or holds something else is an error, never an
 // empty store: a keyring is only created where the engine itself says that there
-// is none. After an error which is not [keys.ErrConflict] a Swap may have been
-// done; load the document to see. Errors name the place and the next step, and
-// show no password, token or document.
+// is none. A Swap changes the revision, unless it writes to a directory or Secret
+// the very bytes that are there. After an error which is not [keys.ErrConflict] a
+// Swap may have been done; load the document to see. Errors name the place and
+// the next step, and show no password, token or document.
 //
 // # Trust and bounds
 //
@@ -30,9 +31,9 @@
 //
 // The document is the file keyring.json, replaced by a rename that survives a
 // power failure. Writers lock keyring.lock (flock), which must stay where it is;
-// readers touch it to learn the time.
-// The file system needs both: ext4, XFS, tmpfs, NFS version 4 and CephFS have
-// them; object storage mounted as files does not.
+// readers touch it to learn the time. The file system needs rename and lock:
+// ext4, XFS, tmpfs, NFS version 4 and CephFS have them; object storage mounted as
+// files does not.
 //
 // The directory is made by the operator and must exist. Name one inside the
 // volume rather than the place where it is mounted, so that a volume which is
