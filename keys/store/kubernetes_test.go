@@ -267,7 +267,6 @@ func startCluster(t *testing.T) *testCluster {
 	awaitListener(t, strings.TrimPrefix(c.etcd, "http://"))
 	c.prepare(t)
 	c.start(t)
-	t.Cleanup(func() { c.apiserver.Process.Kill(); c.apiserver.Wait() })
 	return c
 }
 
@@ -306,6 +305,7 @@ func (c *testCluster) start(t *testing.T) {
 	if err := c.apiserver.Start(); err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { c.apiserver.Process.Kill(); c.apiserver.Wait() })
 	awaitListener(t, "127.0.0.1:"+c.port)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()

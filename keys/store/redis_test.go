@@ -42,7 +42,6 @@ func startRedis(t *testing.T, options ...string) *redisProcess {
 	s := &redisProcess{port: freePort(t)}
 	s.args = append([]string{"--port", s.port, "--bind", "127.0.0.1", "--dir", t.TempDir(), "--save", "", "--appendonly", "yes", "--appendfsync", "always"}, options...)
 	s.start(t)
-	t.Cleanup(s.kill)
 	return s
 }
 
@@ -52,6 +51,7 @@ func (s *redisProcess) start(t *testing.T) {
 	if err := s.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(s.kill)
 	awaitListener(t, "127.0.0.1:"+s.port)
 }
 
