@@ -24,7 +24,7 @@ const (
 	keyEncryptionKeyBytes = 32
 	maxKeyEncryptionKeys  = 8
 
-	makeKeyFile = "make one with `head -c 32 /dev/urandom | base64`"
+	makeKeyFile = "make one with `head -c 32 /dev/urandom | base64 > FILE`"
 )
 
 // fileKeys wraps with the first of its keys (AES-256-GCM) and unwraps with any.
@@ -32,38 +32,47 @@ const (
 type fileKeys []func() cipher.AEAD
 
 // NewKeyFile returns the wrapper for the content of a file with a key-encryption
-// key: 32 bytes in base64 or hex, or as they are. A text may have more lines: the
-// first key wraps, all unwrap. So a key-encryption key is replaced in three
-// steps: put the new one on the first line on every replica; have the document
-// written again, as every rotation does; take the old one away.
+// key: exactly 32 bytes, or 32 bytes in base64 (either alphabet, padded or not)
+// or hex. 32 characters of text as they are, a password or hex of half a key, are
+// refused, and so is one repeated byte. Errors show nothing of the content.
+//
+// A text may have up to 8 lines: the first key wraps, all unwrap. So a
+// key-encryption key is replaced in three steps. Add the new one as the last
+// line on every replica: whoever wraps with it first, all can unwrap. Move it to
+// the first line, and have the document written again, as every rotation does.
+// Remove the old line once no document that is still needed, backups included,
+// was wrapped with it.
 func NewKeyFile(content []byte) (Wrapper, error) {
-	lines := [][]byte{content}
-	if len(content) != keyEncryptionKeyBytes {
-		lines = bytes.Split(bytes.TrimSpace(content), []byte("\n"))
+	if len(content) == keyEncryptionKeyBytes {
+		if !bytes.ContainsFunc(content, notText) {
+			return nil, errors.New("32 characters of text, hex of 16 bytes perhaps, are not a key-encryption key: " + makeKeyFile)
+		}
+		key, err := newFileKey(content)
+		if err != nil {
+			return nil, err
+		}
+		return fileKeys{key}, nil
 	}
+	lines := bytes.Split(bytes.TrimSpace(content), []byte("\n"))
 	if len(lines) > maxKeyEncryptionKeys {
-		return nil, fmt.Errorf("more than %d key-encryption keys: remove old ones", maxKeyEncryptionKeys)
+		return nil, fmt.Errorf("more than %d lines with key-encryption keys: remove old ones", maxKeyEncryptionKeys)
 	}
 	var w fileKeys
 	for i, line := range lines {
-		key, err := parseKeyEncryptionKey(line)
+		key, err := newFileKey(decodeKey(string(bytes.TrimSpace(line))))
 		if err != nil {
-			return nil, fmt.Errorf("line %d of %d: %w", i+1, len(lines), err)
+			return nil, fmt.Errorf("line %d of %d: %v", i+1, len(lines), err)
 		}
 		w = append(w, key)
 	}
 	return w, nil
 }
 
-func parseKeyEncryptionKey(line []byte) (func() cipher.AEAD, error) {
-	key := line
-	if len(line) != keyEncryptionKeyBytes {
-		key = decodeKey(string(bytes.TrimSpace(line)))
-	}
-	if len(key) != keyEncryptionKeyBytes {
+func newFileKey(key []byte) (func() cipher.AEAD, error) {
+	switch {
+	case len(key) != keyEncryptionKeyBytes:
 		return nil, errors.New("not a key-encryption key of 32 bytes in base64 or hex: " + makeKeyFile)
-	}
-	if bytes.Count(key, key[:1]) == len(key) {
+	case bytes.Count(key, key[:1]) == len(key):
 		return nil, errors.New("a key-encryption key of one repeated byte is no secret: " + makeKeyFile)
 	}
 	block, err := aes.NewCipher(key)
@@ -76,6 +85,10 @@ func parseKeyEncryptionKey(line []byte) (func() cipher.AEAD, error) {
 	}
 	return func() cipher.AEAD { return aead }, nil
 }
+
+// notText reports what no typed text holds. All of 32 random bytes are text once
+// in 10^13 times.
+func notText(r rune) bool { return r < ' ' && r != '\t' && r != '\n' && r != '\r' || r > '~' }
 
 // decodeKey reads base64 in either alphabet, padded or not, or hex; nil is
 // neither.

@@ -41,14 +41,59 @@ func TestKeyFileForms(t *testing.T) {
 			t.Errorf("%s: %q, %v", name, got, err)
 		}
 	}
+	password := "correct horse battery staple 1234"
 	for name, content := range map[string]string{
 		"empty": "", "a newline": "\n", "short": "c2hvcnQ=", "31 bytes": string(key[:31]), "33 bytes": string(key) + "x",
-		"text": strings.Repeat("hunter2 ", 9), "zeros": string(make([]byte, 32)), "one byte": hex.EncodeToString(bytes.Repeat([]byte{7}, 32)),
-		"an empty line between": hex.EncodeToString(key) + "\n\n" + hex.EncodeToString(key), "too many": strings.Repeat(hex.EncodeToString(key)+"\n", 9),
+		"raw and a newline": string(key) + "\n", "text": strings.Repeat("hunter2 ", 9), "zeros": string(make([]byte, 32)),
+		"one byte": hex.EncodeToString(bytes.Repeat([]byte{7}, 32)), "a password": password[:32],
+		"hex of 16 bytes": hex.EncodeToString(key[:16]), "hex of 16 bytes and a newline": hex.EncodeToString(key[:16]) + "\n",
+		"an empty line between": hex.EncodeToString(key) + "\n\n" + hex.EncodeToString(key),
+		"a bad second line":     hex.EncodeToString(key) + "\nhunter2", "too many": strings.Repeat(hex.EncodeToString(key)+"\n", 9),
 	} {
-		if _, err := NewKeyFile([]byte(content)); err == nil || strings.Contains(err.Error(), "hunter2") {
-			t.Errorf("%s: %v", name, err)
+		_, err := NewKeyFile([]byte(content))
+		if err == nil {
+			t.Errorf("%s: taken", name)
+			continue
 		}
+		if !strings.Contains(err.Error(), "head -c 32 /dev/urandom") && name != "too many" {
+			t.Errorf("%s: says not what to do: %v", name, err)
+		}
+		for _, secret := range []string{"hunter2", "horse", hex.EncodeToString(key[:4]), string(key[1:5])} {
+			if strings.Contains(err.Error(), secret) {
+				t.Errorf("%s: shows the content: %v", name, err)
+			}
+		}
+	}
+}
+
+// The three steps of replacing a key-encryption key: at each, a replica that has
+// not made the step yet and one that has read what the other wrote.
+func TestKeyFileRotation(t *testing.T) {
+	before, after := hex.EncodeToString(kek(1)), hex.EncodeToString(kek(2))
+	files := []string{before, before + "\n" + after, after + "\n" + before, after}
+	var wrapped [][]byte
+	for _, content := range files {
+		w, err := NewKeyFile([]byte(content))
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := w.Wrap(t.Context(), []byte("a key"), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		wrapped = append(wrapped, text)
+	}
+	for i := range files[1:] {
+		for _, c := range []struct{ reader, writer int }{{i, i + 1}, {i + 1, i}} {
+			w, _ := NewKeyFile([]byte(files[c.reader]))
+			if _, err := w.Unwrap(t.Context(), wrapped[c.writer], nil); err != nil {
+				t.Errorf("a replica at step %d cannot read what one at step %d wrote", c.reader, c.writer)
+			}
+		}
+	}
+	last, _ := NewKeyFile([]byte(after))
+	if _, err := last.Unwrap(t.Context(), wrapped[0], nil); err == nil || !strings.Contains(err.Error(), "another key-encryption key") {
+		t.Errorf("the removed key still unwraps: %v", err)
 	}
 }
 
@@ -85,20 +130,21 @@ func TestKeyFileBinds(t *testing.T) {
 }
 
 func TestKeyFileIsNotPrinted(t *testing.T) {
-	key := kek(0x41)
+	key := kek(0xfb)
 	w, err := NewKeyFile(key)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var said bytes.Buffer
-	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "% x", "%c"} {
 		fmt.Fprintf(&said, verb, w)
 		fmt.Fprintf(&said, verb, struct{ W Wrapper }{w})
 	}
 	text, _ := json.Marshal(w)
 	said.Write(text)
 	slog.New(slog.NewJSONHandler(&said, nil)).Info("x", "w", w)
-	for _, secret := range []string{string(key[1:]), hex.EncodeToString(key), base64.StdEncoding.EncodeToString(key), "65 65 65"} {
+	slog.New(slog.NewTextHandler(&said, nil)).Info("x", "w", w)
+	for _, secret := range []string{string(key[1:]), hex.EncodeToString(key), strings.ToUpper(hex.EncodeToString(key)), base64.StdEncoding.EncodeToString(key)[:16], "251 251 251", "0xfb, 0xfb", "fb fb fb"} {
 		if strings.Contains(said.String(), secret) {
 			t.Errorf("printed: %s", said.String())
 		}
