@@ -138,7 +138,7 @@ func TestSimulatorPlannedRotation(t *testing.T) {
 
 // What an emergency costs: for how long verifiers refuse good assertions, and
 // for how long they take those of the lost key. With -v: the table of
-// docs/operating.md.
+// docs/keys.md.
 func TestSimulatorEmergency(t *testing.T) {
 	skipUnderRace(t)
 	const length = 56 * time.Hour
