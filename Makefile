@@ -4,8 +4,8 @@
 #   make test    all tests, with the race detector and a real Envoy
 #   make compose-test  the Docker Compose stack, for real
 #   make check   vet, staticcheck, formatting, alert rules
-#   make keys-test   the keyring on a real Kubernetes API server and a SoftHSM token, and its
-#                    long tests: builds the server once, about ten minutes
+#   make keys-test   the keyring on a real Kubernetes API server, a SoftHSM token and Vault, and
+#                    its long tests: builds the servers once, about ten minutes
 #   make build   the static binary, bin/privyseal
 #   make figures its size, time to start and memory
 
@@ -29,11 +29,11 @@ test: check unit examples
 check:
 	@test -z "$$(gofmt -l . | tee /dev/stderr)" || { echo 'gofmt: run gofmt -w on the files above' >&2; exit 1; }
 	go vet ./...
-	CGO_ENABLED=1 go vet -tags kubernetes,pkcs11,long ./keys/...
+	CGO_ENABLED=1 go vet -tags kubernetes,vault,pkcs11,long ./keys/...
 	cd examples && go vet -tags compose ./...
 	GOBIN=$(CACHE)/bin go install $(STATICCHECK)
 	$(CACHE)/bin/staticcheck ./...
-	CGO_ENABLED=1 $(CACHE)/bin/staticcheck -tags kubernetes,pkcs11,long ./keys/...
+	CGO_ENABLED=1 $(CACHE)/bin/staticcheck -tags kubernetes,vault,pkcs11,long ./keys/...
 	cd examples && $(CACHE)/bin/staticcheck -tags compose ./...
 	promtool check rules docs/alerts.yaml
 	promtool test rules docs/alerts_test.yaml
@@ -54,6 +54,7 @@ compose-test:
 # Needs etcd-server, softhsm2 and opensc.
 keys-test:
 	CGO_ENABLED=1 go test -race -count=1 -timeout 20m -tags kubernetes -run '^TestKubernetes$$' ./keys/store
+	go test -count=1 -timeout 20m -tags vault -run '^TestVault$$' ./keys/vault
 	CGO_ENABLED=1 go test -count=1 -timeout 5m -tags pkcs11 ./keys/pkcs11
 	CGO_ENABLED=1 go test -count=1 -timeout 5m -tags pkcs11 -run SoftHSM ./keys
 	CGO_ENABLED=1 go test -race -count=1 -timeout 20m -tags long -run TestSignDuringSharedRotation ./keys
