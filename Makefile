@@ -8,6 +8,7 @@
 #                    its long tests: builds the servers once, about ten minutes
 #   make build   the static binary, bin/privyseal
 #   make figures its size, time to start and memory
+#   make bench   what a Check costs, into docs/performance.md: about a quarter of an hour
 
 SHELL := /bin/bash -o pipefail
 export CGO_ENABLED ?= 0
@@ -15,7 +16,7 @@ CACHE := $(CURDIR)/.cache
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 
-.PHONY: build demo test check unit examples compose-test keys-test figures clean
+.PHONY: build demo test check unit examples compose-test keys-test figures bench clean
 
 build:
 	go build -trimpath -ldflags '-s -w -X privyseal.version=$(VERSION)' -o bin/privyseal ./cmd/privyseal
@@ -62,6 +63,12 @@ keys-test:
 # Size, time to start, memory: what the README says.
 figures: build
 	@examples/figures.sh bin/privyseal
+
+# CPU time, latency and memory against an always-OK server; `bin/bench -h` for less.
+# Through Envoy only where the tests of examples have installed it, and with wrk.
+bench: build
+	go build -trimpath -o bin/bench ./cmd/bench
+	bin/bench -o markdown
 
 clean:
 	rm -rf bin $(CACHE)

@@ -32,7 +32,7 @@ func (c configuration) name() string {
 	return name
 }
 
-// yaml writes the configuration. A request for orders.example.com fits one of
+// yaml writes the configuration. A request for host fits one of
 // the first rules.
 func (c configuration) yaml() string {
 	var b strings.Builder
@@ -49,10 +49,10 @@ identity:
 	}
 	b.WriteString("rules:\n")
 	rule := func(name, match, rest string) { fmt.Fprintf(&b, "- {name: %s, match: {%s}, %s}\n", name, match, rest) }
-	rule("public", "hosts: [orders.example.com], paths: [/public/**]", "public: true")
-	rule("bearer", "hosts: [orders.example.com], paths: [/v1/**], methods: [GET, POST]", "audience: orders, authenticate: [corp], allow: {groups: [staff]}")
-	rule("mesh", "hosts: [orders.example.com], paths: [/mesh/**]", "audience: orders, authenticate: [mesh], allow: {authenticated: true}")
-	rule("edge", "hosts: [orders.example.com], paths: [/edge/**]", "audience: orders, authenticate: [edge], allow: {groups: [staff]}")
+	rule("public", "hosts: ["+host+"], paths: [/public/**]", "public: true")
+	rule("bearer", "hosts: ["+host+"], paths: [/v1/**], methods: [GET, POST]", "audience: orders, authenticate: [corp], allow: {groups: [staff]}")
+	rule("mesh", "hosts: ["+host+"], paths: [/mesh/**]", "audience: orders, authenticate: [mesh], allow: {authenticated: true}")
+	rule("edge", "hosts: ["+host+"], paths: [/edge/**]", "audience: orders, authenticate: [edge], allow: {groups: [staff]}")
 	for i := 4; i < c.rules-1; i++ {
 		rule(fmt.Sprintf("r%d", i), fmt.Sprintf("hosts: [%s], paths: [/a%d/**]", ruleHost(i), i), "public: true")
 	}

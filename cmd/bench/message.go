@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -17,6 +18,9 @@ import (
 	"google.golang.org/protobuf/types/known/structpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 )
+
+// host is the one most requests are for.
+const host = "orders.example.com"
 
 // messagePrefixBytes is the length of what gRPC writes before each message.
 const messagePrefixBytes = 5
@@ -54,21 +58,9 @@ func browserHeaders() [][2]string {
 var noCredential = "Opaque " + strings.Repeat("o", 560)
 
 // message is the CheckRequest that Envoy sends for a question, with the prefix of
-// gRPC, as encode_raw_headers makes it.
-func (q *question) message() ([]byte, error) {
-	host, authorization := q.host, q.authorization
-	if host == "" {
-		host = "orders.example.com"
-	}
-	if authorization == "" {
-		authorization = noCredential
-	}
-	fields := [][2]string{{":authority", host}, {":path", q.path}, {":method", http.MethodGet}, {":scheme", "https"}}
-	fields = append(append(fields, browserHeaders()...), [2]string{"authorization", authorization})
-	list := make([]*corev3.HeaderValue, len(fields))
-	for i, f := range fields {
-		list[i] = &corev3.HeaderValue{Key: f[0], RawValue: []byte(f[1])}
-	}
+// gRPC.
+func (w *world) message(q question) ([]byte, error) {
+	host, authorization := cmp.Or(q.host, host), cmp.Or(q.authorization, noCredential)
 	m := &authv3.CheckRequest{Attributes: &authv3.AttributeContext{
 		Source: &authv3.AttributeContext_Peer{
 			Address: address("203.0.113.7", 51234), Principal: q.principal, Certificate: url.PathEscape(q.certificate),
@@ -78,11 +70,13 @@ func (q *question) message() ([]byte, error) {
 			Time: &timestamppb.Timestamp{Seconds: 1767225600, Nanos: 123456000},
 			Http: &authv3.AttributeContext_HttpRequest{
 				Id: "1234567890123456789", Method: http.MethodGet, Path: q.path, Host: host, Scheme: "https", Protocol: "HTTP/2",
-				HeaderMap: &corev3.HeaderMap{Headers: list},
 			},
 		},
 		MetadataContext: &corev3.Metadata{},
 	}}
+	fields := [][2]string{{":authority", host}, {":path", q.path}, {":method", http.MethodGet}, {":scheme", "https"}}
+	fields = append(append(fields, browserHeaders()...), [2]string{"authorization", authorization})
+	w.setHeaders(m.Attributes.Request.Http, fields)
 	if q.claims != nil {
 		claims, err := structpb.NewStruct(map[string]any{"payload": q.claims})
 		if err != nil {
@@ -96,6 +90,21 @@ func (q *question) message() ([]byte, error) {
 	}
 	binary.BigEndian.PutUint32(b[1:], uint32(len(b)-messagePrefixBytes))
 	return b, nil
+}
+
+// setHeaders writes headers as Envoy does with encode_raw_headers, or without.
+func (w *world) setHeaders(http *authv3.AttributeContext_HttpRequest, fields [][2]string) {
+	if w.mapHeaders {
+		http.Headers = map[string]string{}
+		for _, f := range fields {
+			http.Headers[f[0]] = f[1]
+		}
+		return
+	}
+	http.HeaderMap = &corev3.HeaderMap{}
+	for _, f := range fields {
+		http.HeaderMap.Headers = append(http.HeaderMap.Headers, &corev3.HeaderValue{Key: f[0], RawValue: []byte(f[1])})
+	}
 }
 
 func address(ip string, port uint32) *corev3.Address {

@@ -28,7 +28,10 @@ var columns = []string{"", "µs CPU/Check", "ratio", "spread", "req/s", "p50 µs
 // row is a contender in a table. Ratios are to the first contender.
 func (r *result) row(i int) []string {
 	c := &r.Contenders[i]
-	ratio := c.ratio(&r.Contenders[0], cpu)
+	ratio, relative, between := c.ratio(&r.Contenders[0], cpu), "–", "–"
+	if ratio.Median > 0 {
+		relative, between = fmt.Sprintf("%.2f", ratio.Median), fmt.Sprintf("%.2f–%.2f", ratio.Least, ratio.Most)
+	}
 	median := func(m metric, format string) string {
 		if v := c.spread(m).Median; v > 0 {
 			return fmt.Sprintf(format, v)
@@ -36,12 +39,12 @@ func (r *result) row(i int) []string {
 		return "–"
 	}
 	return []string{
-		c.Name, median(cpu, "%.1f"), fmt.Sprintf("%.2f", ratio.Median), fmt.Sprintf("%.2f–%.2f", ratio.Least, ratio.Most),
+		c.Name, median(cpu, "%.1f"), relative, between,
 		median(rate, "%.0f"), median(p50, "%.0f"), median(p99, "%.0f"), median(p999, "%.0f"), median(rss, "%.0f"),
 	}
 }
 
-// verdictRow is a target in a table: what, at most or at least, measured, met.
+// row is a target in a table: what, at most or at least, measured, met.
 func (v *verdictOnTarget) row() []string {
 	what, sign, met := string(v.Metric), "≤", "missed"
 	if v.Against != "" {

@@ -14,8 +14,8 @@ type traffic func(*world) (next func() []byte, err error)
 
 // same is one request again and again.
 func same(q question) traffic {
-	return func(*world) (func() []byte, error) {
-		message, err := q.message()
+	return func(w *world) (func() []byte, error) {
+		message, err := w.message(q)
 		return func() []byte { return message }, err
 	}
 }
@@ -31,12 +31,6 @@ func certified(w *world) (func() []byte, error) {
 	q := question{path: "/mesh/orders", certificate: w.certificate, principal: "spiffe://" + trustDomain + "/orders-client"}
 	return same(q)(w)
 }
-
-// Bounds of what is made beforehand.
-const (
-	freshTokens = 1 << 16
-	zipfDraws   = 1 << 15
-)
 
 // bearer is callers with a token each, one after the other as caller says.
 func bearer(w *world, draws int, caller func() int) (func() []byte, error) {
@@ -54,13 +48,13 @@ func bearer(w *world, draws int, caller func() int) (func() []byte, error) {
 		}
 		order[i] = token
 	}
-	return inTurn(order)
+	return w.inTurn(order)
 }
 
 // inTurn sends the tokens in turn. They are equally long, so that one message
 // serves for all.
-func inTurn(tokens []string) (func() []byte, error) {
-	message, err := (&question{path: "/v1/orders?page=2", authorization: "Bearer " + tokens[0]}).message()
+func (w *world) inTurn(tokens []string) (func() []byte, error) {
+	message, err := w.message(question{path: "/v1/orders?page=2", authorization: "Bearer " + tokens[0]})
 	if err != nil {
 		return nil, err
 	}
@@ -79,30 +73,29 @@ func inTurn(tokens []string) (func() []byte, error) {
 // oneCaller has one token.
 func oneCaller(w *world) (func() []byte, error) { return bearer(w, 1, func() int { return 0 }) }
 
-// freshCallers never show a token twice, as long as a run lasts; and if they do,
-// more than any cache of ours holds lie between.
-func freshCallers(w *world) (func() []byte, error) {
-	n := -1
-	return bearer(w, freshTokens, func() int { n++; return n })
+// freshCallers show so many tokens in turn, each of another caller. Between two
+// uses of one lie more than a cache of verified tokens holds.
+func freshCallers(tokens int) traffic {
+	return func(w *world) (func() []byte, error) {
+		n := -1
+		return bearer(w, tokens, func() int { n++; return n })
+	}
 }
 
-// zipfCallers are so many callers, of which a few ask often and most seldom: the
-// one of rank k asks in proportion to 1/(k+1)^1.1. The draws repeat, and those
-// that differ fit a cache of verified tokens.
-func zipfCallers(callers int) traffic {
+// zipfCallers are so many callers, of whom a few ask often and most seldom: the
+// one of rank k asks in proportion to 1/(k+1)^1.1. The draws repeat, and the
+// callers that occur in them fit a cache of verified tokens.
+func zipfCallers(callers, draws int) traffic {
 	return func(w *world) (func() []byte, error) {
-		if callers == 1 {
-			return oneCaller(w)
-		}
 		zipf := rand.NewZipf(rand.New(rand.NewPCG(3, 4)), 1.1, 1, uint64(callers-1))
-		return bearer(w, zipfDraws, func() int { return int(zipf.Uint64()) })
+		return bearer(w, draws, func() int { return int(zipf.Uint64()) })
 	}
 }
 
 // everybody is callers of whom each asks once. A filter before ext_authz has
 // verified them, so that a million of them cost the generator nothing.
-func everybody(*world) (func() []byte, error) {
-	message, err := (&question{path: "/edge/orders", claims: callerClaims(0)}).message()
+func everybody(w *world) (func() []byte, error) {
+	message, err := w.message(question{path: "/edge/orders", claims: callerClaims(0)})
 	if err != nil {
 		return nil, err
 	}

@@ -33,11 +33,12 @@ type world struct {
 	dir         string
 	issuer      *ecdsa.PrivateKey
 	certificate string // of a client, PEM
+	mapHeaders  bool   // Envoy sends headers as a map
 }
 
 // newWorld makes keys, key set, CA and a client's certificate in a folder.
-func newWorld(dir string) (*world, error) {
-	w := &world{dir: dir}
+func newWorld(dir string, mapHeaders bool) (*world, error) {
+	w := &world{dir: dir, mapHeaders: mapHeaders}
 	signing, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, err
