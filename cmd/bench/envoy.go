@@ -133,7 +133,7 @@ func (e *behindEnvoy) live() error {
 	for begin := time.Now(); time.Since(begin) < startWithin/3; time.Sleep(50 * time.Millisecond) {
 		select {
 		case <-e.envoy.done:
-			return fmt.Errorf("Envoy ended:\n%s", e.envoy.log)
+			return fmt.Errorf("the process of Envoy ended:\n%s", e.envoy.log)
 		default:
 		}
 		if last = e.request(&client); last == nil {

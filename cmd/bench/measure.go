@@ -105,11 +105,13 @@ func (b *bench) scenario(ctx context.Context, s scenario) (*result, error) {
 
 // title is the name of a contender in tables.
 func (c contender) title() string {
-	switch c.through {
-	case envoyAlone:
+	switch {
+	case c.through == envoyAlone:
 		return "no ext_authz"
-	case throughEnvoy:
+	case c.through == throughEnvoy:
 		return c.system.name() + ", through Envoy"
+	case c.label != "":
+		return c.system.name() + ", " + c.label
 	}
 	return c.system.name()
 }

@@ -18,6 +18,7 @@ type scenario struct {
 
 // contender is what takes a turn.
 type contender struct {
+	label   string // what tells it from another with the same system; "" for nothing
 	system  system
 	traffic traffic
 	// warm is how many requests are sent before anything is measured: enough for
@@ -98,7 +99,7 @@ func scenarios(o *options) []scenario {
 		identities("identities-1e3", 1000, o.tokens/2), identities("identities-1e6", 1000000, o.tokens/2),
 		{
 			name: "memory", title: fmt.Sprintf("%d identities seen, assertions kept for reuse", o.callers), once: true,
-			contenders: []contender{{system: reuse, traffic: everybody, warm: o.callers}},
+			contenders: []contender{{label: fmt.Sprintf("%d identities", o.callers), system: reuse, traffic: everybody, warm: o.callers}},
 			targets:    []target{{metric: rss, against: -1, limit: 256}},
 		},
 		{
@@ -117,7 +118,10 @@ func identities(name string, n, draws int) scenario {
 	ten := configuration{rules: 10}
 	return scenario{
 		name: name, title: fmt.Sprintf("%d identities (Zipf) in place of 1, cached JWT, a signature each time", n),
-		contenders: []contender{{system: ten, traffic: oneCaller}, {system: ten, traffic: zipfCallers(n, draws), warm: draws}},
-		targets:    []target{{metric: cpu, limit: 1.3}},
+		contenders: []contender{
+			{label: "1 identity", system: ten, traffic: oneCaller},
+			{label: fmt.Sprintf("%d identities", n), system: ten, traffic: zipfCallers(n, draws), warm: draws},
+		},
+		targets: []target{{metric: cpu, limit: 1.3}},
 	}
 }

@@ -46,17 +46,26 @@ func (r *result) row(i int) []string {
 
 // row is a target in a table: what, at most or at least, measured, met.
 func (v *verdictOnTarget) row() []string {
-	what, sign, met := string(v.Metric), "≤", "missed"
+	what, sign := string(v.Metric), "≤"
 	if v.Against != "" {
 		what += " ÷ " + v.Against
 	}
 	if v.AtLeast {
 		sign = "≥"
 	}
+	return []string{what, fmt.Sprintf("%s %.4g", sign, v.Limit), fmt.Sprintf("%.2f (%.2f–%.2f)", v.Figure.Median, v.Figure.Least, v.Figure.Most), v.word()}
+}
+
+// word says whether a target is met: by the median, and by every round or not.
+func (v *verdictOnTarget) word() string {
+	word := "missed"
 	if v.Met {
-		met = "met"
+		word = "met"
 	}
-	return []string{what, fmt.Sprintf("%s %.4g", sign, v.Limit), fmt.Sprintf("%.2f (%.2f–%.2f)", v.Figure.Median, v.Figure.Least, v.Figure.Most), met}
+	if v.Figure.Least <= v.Limit && v.Limit < v.Figure.Most {
+		word += ", but not in every round"
+	}
+	return word
 }
 
 // text writes tables for a terminal.
