@@ -118,3 +118,18 @@ func TestMessage(t *testing.T) {
 		}
 	}
 }
+
+// The server's windows are respected, that of the connection and that of a stream;
+// grpc-go's server does not mind, others end the connection.
+func TestWindows(t *testing.T) {
+	message := make([]byte, 100)
+	for _, test := range []struct {
+		window, perStream int
+		want              bool
+	}{{100, 100, true}, {99, 100, false}, {100, 99, false}} {
+		c := &connection{window: test.window, perStream: test.perStream}
+		if got := c.ready(message); got != test.want {
+			t.Errorf("windows %d and %d: ready is %t", test.window, test.perStream, got)
+		}
+	}
+}
