@@ -101,14 +101,15 @@ func TestMessage(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var seen *authv3.CheckRequest
+		asked := make(chan *authv3.CheckRequest, 1)
 		c := connect(t, answering{answer: func(r *authv3.CheckRequest) (*authv3.CheckResponse, error) {
-			seen = r
+			asked <- r
 			return &authv3.CheckResponse{Status: &status.Status{}}, nil
 		}})
 		if _, err := (load{duration: time.Minute, streams: 1, limit: 1}).run(c, func() []byte { return message }); err != nil {
 			t.Fatal(err)
 		}
+		seen := <-asked
 		http := seen.GetAttributes().GetRequest().GetHttp()
 		if n := len(http.GetHeaders()) + len(http.GetHeaderMap().GetHeaders()); n != 20 {
 			t.Errorf("%d headers", n)

@@ -55,7 +55,7 @@ func TestEveryScenario(t *testing.T) {
 	}
 	// Not through Envoy: its tests are those of the other module.
 	output := command(t, "-binary", buildPrivyseal(t), "-envoy", "none", "-o", "json",
-		"-rounds", "1", "-duration", "20ms", "-identities", "100", "-streams", "4", "-tokens", "50")
+		"-rounds", "1", "-duration", "20ms", "-identities", "100", "-streams", "4", "-warm", "100", "-tokens", "50")
 	var r report
 	if err := json.Unmarshal(output, &r); err != nil {
 		t.Fatal(err)

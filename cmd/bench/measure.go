@@ -136,7 +136,7 @@ func (b *bench) enter(ctx context.Context, c contender) (entrant, error) {
 		return nil, err
 	}
 	d := &direct{options: b.options, process: p, next: next}
-	if err := d.connect(max(c.warm, warmRequests)); err != nil {
+	if err := d.connect(max(c.warm, b.options.warm)); err != nil {
 		d.stop()
 		return nil, err
 	}

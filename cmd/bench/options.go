@@ -20,12 +20,12 @@ import (
 
 // options are the flags.
 type options struct {
-	scenario                         *regexp.Regexp
-	rounds, streams, callers, tokens int
-	duration                         time.Duration
-	mapHeaders                       bool
-	output, document, from           string
-	profile, binary, envoy           string
+	scenario                               *regexp.Regexp
+	rounds, streams, callers, tokens, warm int
+	duration                               time.Duration
+	mapHeaders                             bool
+	output, document, from                 string
+	profile, binary, envoy                 string
 }
 
 func parse(args []string, stderr io.Writer) (*options, error) {
@@ -39,6 +39,7 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	expression := flags.String("scenario", "", "measure those whose name fits the `expression`, of "+strings.Join(names, ", "))
 	flags.IntVar(&o.rounds, "rounds", 5, "turns of each contender")
 	flags.DurationVar(&o.duration, "duration", 1500*time.Millisecond, "length of a turn, for each of the two loops")
+	flags.IntVar(&o.warm, "warm", 3000, "requests to each contender before anything is measured, at least")
 	flags.IntVar(&o.streams, "streams", 32, "requests open at once in the closed loop")
 	flags.IntVar(&o.tokens, "tokens", 1<<16, "tokens to make for the scenario fresh, and half as many draws of those with identities; 700 bytes and some 20 µs each")
 	flags.BoolVar(&o.mapHeaders, "map-headers", false, "ask as Envoy does without encode_raw_headers")
@@ -61,8 +62,8 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 		return nil, fmt.Errorf("there are no arguments but flags; given: %q", flags.Args())
 	case o.output != "text" && o.output != "json" && o.output != "markdown":
 		return nil, errors.New("-o is none of text, json and markdown")
-	case o.rounds < 1 || o.rounds > 1000 || o.duration < time.Millisecond || o.duration > time.Minute:
-		return nil, errors.New("-rounds is not between 1 and 1000, or -duration not between 1ms and 1m")
+	case o.rounds < 1 || o.rounds > 1000 || o.warm < 1 || o.duration < time.Millisecond || o.duration > time.Minute:
+		return nil, errors.New("-rounds is not between 1 and 1000, -warm is less than 1, or -duration not between 1ms and 1m")
 	case o.streams < 1 || o.streams > 1000 || o.callers < 1 || o.callers > 10000000 || o.tokens < 2 || o.tokens > 1000000:
 		return nil, errors.New("-streams is not between 1 and 1000, -identities not between 1 and 10000000, or -tokens not between 2 and 1000000")
 	}

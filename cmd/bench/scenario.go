@@ -22,7 +22,7 @@ type contender struct {
 	system  system
 	traffic traffic
 	// warm is how many requests are sent before anything is measured: enough for
-	// whatever a cache is to hold. 0 is a default.
+	// whatever a cache is to hold. 0 is what the flags say.
 	warm int
 	// through is the way to the system; "" is straight.
 	through route
@@ -51,8 +51,6 @@ func (t target) kept(figure float64) bool {
 	}
 	return figure <= t.limit
 }
-
-const warmRequests = 3000
 
 // scenarios are all there are. Limits that are ratios are of two figures of one
 // round.
