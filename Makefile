@@ -8,7 +8,7 @@
 #                    its long tests: builds the servers once, about ten minutes
 #   make build   the static binary, bin/privyseal
 #   make figures its size, time to start and memory
-#   make bench   what a Check costs, into docs/performance.md: about a quarter of an hour
+#   make bench   what a Check costs, into docs/performance.md: about ten minutes
 
 SHELL := /bin/bash -o pipefail
 export CGO_ENABLED ?= 0

@@ -32,6 +32,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -57,11 +58,15 @@ func run(args []string, stdout, stderr io.Writer) error {
 		}
 	}
 	o, err := parse(args, stderr)
+	if errors.Is(err, flag.ErrHelp) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop) // the second signal ends the process, and so its children
 	r, err := o.report(ctx, func(format string, args ...any) { fmt.Fprintf(stderr, "bench: "+format+"\n", args...) })
 	if err != nil {
 		return err

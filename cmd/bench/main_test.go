@@ -5,6 +5,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -109,6 +110,21 @@ func TestProfile(t *testing.T) {
 		if info, err := os.Stat(filepath.Join(dir, name)); err != nil || info.Size() == 0 {
 			t.Errorf("%s: %v, %v", name, info, err)
 		}
+	}
+}
+
+// What would put other things into the tables than they say is refused.
+func TestFlags(t *testing.T) {
+	for _, args := range []string{
+		"-o pdf", "-rounds 0", "-duration 0", "-streams 0", "-warm 0", "-tokens 1", "-identities 0", "-scenario (", "public",
+		"-o markdown -scenario public", "-o markdown -profile x",
+	} {
+		if _, err := parse(strings.Fields(args), io.Discard); err == nil {
+			t.Errorf("%s: no error", args)
+		}
+	}
+	if _, err := parse(nil, io.Discard); err != nil {
+		t.Error(err)
 	}
 }
 

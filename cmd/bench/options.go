@@ -62,6 +62,8 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 		return nil, fmt.Errorf("there are no arguments but flags; given: %q", flags.Args())
 	case o.output != "text" && o.output != "json" && o.output != "markdown":
 		return nil, errors.New("-o is none of text, json and markdown")
+	case o.output == "markdown" && (*expression != "" || o.profile != ""):
+		return nil, errors.New("-o markdown takes neither -scenario nor -profile: the page has the tables of all scenarios, without a profiler; use -o text")
 	case o.rounds < 1 || o.rounds > 1000 || o.warm < 1 || o.duration < time.Millisecond || o.duration > time.Minute:
 		return nil, errors.New("-rounds is not between 1 and 1000, -warm is less than 1, or -duration not between 1ms and 1m")
 	case o.streams < 1 || o.streams > 1000 || o.callers < 1 || o.callers > 10000000 || o.tokens < 2 || o.tokens > 1000000:
@@ -89,6 +91,11 @@ func (o *options) report(ctx context.Context, say func(string, ...any)) (*report
 func (o *options) measure(ctx context.Context, say func(string, ...any)) (*report, error) {
 	if err := pinSelf(); err != nil {
 		return nil, err
+	}
+	if o.profile != "" {
+		if err := os.MkdirAll(o.profile, 0o755); err != nil {
+			return nil, err
+		}
 	}
 	dir, err := os.MkdirTemp("", "bench-")
 	if err != nil {
