@@ -57,9 +57,13 @@ func (c *check) claims() (*claims, error) {
 	if err != nil {
 		return nil, err
 	}
+	bound, err := c.bind()
+	if err != nil {
+		return nil, err
+	}
 	return &claims{
 		issuer: c.issuer.For(c.request.Host), audience: audience, subject: subject,
-		groups: c.assertion.filterGroups(c.identity.Groups), identity: c.identity, extra: c.extra.Claims,
+		groups: c.assertion.filterGroups(c.identity.Groups), identity: c.identity, extra: c.extra.Claims, bound: bound,
 	}, nil
 }
 
@@ -133,7 +137,7 @@ func (c *check) sign(ctx context.Context, content *claims) (made signed, err err
 // reuseKey names an assertion by everything in it but the moment: the claims,
 // how long it may live, and the key.
 func (c *check) reuseKey(payload []byte) (key [sha256.Size]byte, ok bool) {
-	if c.reuse == nil {
+	if c.reuse == nil || c.rule.Bind != 0 { // what is bound is good for one request
 		return key, false
 	}
 	h := sha256.New()

@@ -158,6 +158,7 @@ type claims struct {
 	overage                   bool // groups were left out
 	identity                  *Identity
 	extra                     []Claim
+	bound                     bound
 }
 
 // subjectOf returns the assertion's sub: the source's subject, qualified by the
@@ -233,7 +234,7 @@ func (c *claims) appendTo(b []byte, o *AssertionOptions) (_ []byte, err error) {
 			return b, err
 		}
 	}
-	return b, nil
+	return c.bound.appendTo(b), nil
 }
 
 func appendMember(b []byte, name string, value any) (_ []byte, err error) {

@@ -16,6 +16,9 @@ type Request struct {
 	Path   string // canonical: percent-decoded, what rules match, see [CanonicalPath]
 	Query  string // raw, without the question mark; never matched by paths
 
+	// RawHost is the host as the application receives it, in the client's
+	// spelling and with the port, if any.
+	RawHost string
 	// RawPath is the path as the application receives it, without the query.
 	RawPath string
 
@@ -43,7 +46,7 @@ func NewRequest(method, scheme, host, target string) (*Request, *Denial) {
 	if err != nil {
 		return nil, &Denial{Reason: MalformedRequest, Detail: "host " + err.Error()}
 	}
-	r := &Request{Method: method, Scheme: scheme, Host: canonical, Headers: HeaderMap(nil), Facts: NoFacts{}}
+	r := &Request{Method: method, Scheme: scheme, Host: canonical, RawHost: host, Headers: HeaderMap(nil), Facts: NoFacts{}}
 	r.RawPath, r.Query, _ = strings.Cut(target, "?")
 	if r.RawPath == "" && method == "CONNECT" {
 		return r, nil

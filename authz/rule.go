@@ -54,6 +54,9 @@ type Rule struct {
 	// assertion's sub is "source/subject", except for the source named Primary.
 	Sources []string
 	Primary string
+
+	// Bind is what the assertion is bound to.
+	Bind Binding
 }
 
 // AudienceFrom says where an assertion's audience comes from when its rule does

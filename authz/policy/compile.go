@@ -72,6 +72,7 @@ type scope struct {
 	authenticate []string
 	explain      string
 	ttl          time.Duration
+	bind         authz.Binding
 }
 
 func (c *compiler) wrong(path string, err error) {
@@ -158,7 +159,7 @@ func (c *compiler) public(path string, r *Rule) {
 		given bool
 	}{
 		{"audience", r.Audience != ""}, {"audience_from", r.AudienceFrom != ""}, {"authenticate", r.Authenticate != nil},
-		{"ttl", r.TTL != 0}, {"deny", r.Deny != nil}, {"allow", r.Allow != nil},
+		{"ttl", r.TTL != 0}, {"bind", r.Bind != nil}, {"deny", r.Deny != nil}, {"allow", r.Allow != nil},
 	} {
 		if key.given {
 			c.wrongf(path+"."+key.name, "has no meaning on a public rule, which asks for no identity; remove it, or public")
@@ -172,6 +173,7 @@ func (c *compiler) inherit(path string, r *Rule, within *scope) {
 		c.wrong(path+".ttl", authz.ValidTTL(r.TTL))
 		within.ttl = r.TTL
 	}
+	within.bind = c.binding(path+".bind", r.Bind, within.bind)
 	if r.Authenticate != nil {
 		c.authenticate(path+".authenticate", r.Authenticate)
 		within.authenticate = r.Authenticate
@@ -222,7 +224,7 @@ func (c *compiler) leaf(path string, r *Rule, s *scope) *authz.Rule {
 		rule: r.Name, sources: c.trust(s.authenticate),
 		deny: c.clauses(path+".deny", r.Deny, s.authenticate, true), allow: c.clauses(path+".allow", r.Allow, s.authenticate, false),
 	}
-	rule.Audience, rule.AudienceFrom, rule.TTL = s.audience, s.audienceFrom, s.ttl
+	rule.Audience, rule.AudienceFrom, rule.TTL, rule.Bind = s.audience, s.audienceFrom, s.ttl, s.bind
 	c.speaking = append(c.speaking, speaker{rule, s.authenticate, s.audiences()})
 	if c.env.Authenticators != nil && len(c.errs) == 0 {
 		rule.Authenticate = c.env.Authenticators(slices.Clone(s.authenticate))

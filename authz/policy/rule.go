@@ -43,8 +43,16 @@ type Rule struct {
 	Allow Clauses `yaml:"allow"`
 
 	// Rules divide what this rule matches. They inherit match (each must fit
-	// as well as the rule around it), audience, authenticate, ttl and explain.
+	// as well as the rule around it), audience, authenticate, ttl, explain and
+	// bind.
 	Rules []Rule `yaml:"rules"`
+
+	// Bind lists what the assertion is bound to, so that a leaked one is good
+	// for nothing else: any of method, host, path and query of the request as
+	// the application receives it, and certificate, the client's at Envoy,
+	// without which a caller is denied. Not together with assertion.reuse.
+	// Default: that of the rule around this one, else nothing.
+	Bind []string `yaml:"bind"`
 }
 
 // Match says which requests a rule owns: those that fit every key. An absent
@@ -114,6 +122,9 @@ type Env struct {
 	// TTL is the life of assertions where no rule says otherwise; its owner
 	// validates it. The zero value is [authz.DefaultTTL].
 	TTL time.Duration
+	// Reuse is how long requests may share an assertion. Rules that bind theirs
+	// are a mistake unless it is 0.
+	Reuse time.Duration
 }
 
 // Bounds of a policy.
