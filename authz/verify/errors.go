@@ -17,6 +17,10 @@ var (
 	ErrSignature = errors.New("bad signature")
 	// ErrClaims: signed, but not for us, not now, or not as an assertion is.
 	ErrClaims = errors.New("claims not accepted")
+	// ErrBinding: an assertion for us, but for another request or the holder of
+	// another certificate: somebody uses one that leaked, or a proxy on the way
+	// changes what the assertion is bound to.
+	ErrBinding = errors.New("not for this request")
 )
 
 // optionError is a mistake in an option struct.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 )
@@ -38,6 +39,15 @@ type Config struct {
 	MaxLifetime time.Duration `yaml:"max_lifetime"`
 	// MaxBytes is the longest assertion accepted, up to 65536. Default 16384.
 	MaxBytes int `yaml:"max_bytes"`
+	// Bind lists what an assertion must be bound to: any of method, host, path,
+	// query and certificate, as bind in the rule does. What an assertion is
+	// bound to beyond that is checked as well. Default: nothing is demanded.
+	Bind []string `yaml:"bind"`
+	// Confirm returns the thumbprint (x5t#S256) of the client certificate that a
+	// request was made with, from a source that the caller cannot write;
+	// [PeerCertificate] is one. ok is false when there is none. Default: an
+	// assertion that is bound to a certificate is refused.
+	Confirm func(*http.Request) (thumbprint string, ok bool) `yaml:"-"`
 	// Refuse answers a request whose assertion is not accepted, and is the
 	// place to log why. Default: a plain 503 if the error is [ErrUnavailable],
 	// else a plain 401, neither of which says why.
@@ -102,6 +112,14 @@ func (c Config) validate() error {
 	if c.MaxBytes < 0 || c.MaxBytes > maxTokenBytes {
 		wrong("max_bytes", fmt.Sprintf("is not between 1 and %d", maxTokenBytes))
 	}
+	for i, part := range c.Bind {
+		switch {
+		case part != certificate && !slices.Contains(requestParts(), part):
+			wrong(fmt.Sprintf("bind[%d]", i), "is none of "+strings.Join(requestParts(), ", ")+", "+certificate)
+		case part == certificate && c.Confirm == nil:
+			wrong(fmt.Sprintf("bind[%d]", i), "needs Confirm, which says what certificate a request was made with")
+		}
+	}
 	return errors.Join(errs...)
 }
 
@@ -109,9 +127,11 @@ func (c Config) validate() error {
 // this audience, by this issuer, now. The error is one of this package's; see
 // [ErrUnavailable] for the one that is not the caller's fault.
 //
-// An assertion that is bound to a key or to a request is refused. The request,
-// which may be nil, is there so that a later version can check such a binding.
-func (v *Verifier) Verify(ctx context.Context, jws string, _ *http.Request) (*Assertion, error) {
+// An assertion that is bound to its request is good for that request alone:
+// pass the one that carried it, as the server received it. nil will do where no
+// assertion is bound. One that is bound to another request or certificate, or to
+// less than [Config.Bind] demands, is [ErrBinding].
+func (v *Verifier) Verify(ctx context.Context, jws string, r *http.Request) (*Assertion, error) {
 	if len(jws) > v.c.MaxBytes {
 		return nil, fmt.Errorf("%w: longer than %d bytes", ErrMalformed, v.c.MaxBytes)
 	}
@@ -131,6 +151,9 @@ func (v *Verifier) Verify(ctx context.Context, jws string, _ *http.Request) (*As
 	})
 	if err != nil {
 		return nil, fmt.Errorf("%w: %v", ErrClaims, err)
+	}
+	if err := v.c.checkBinding(a.Claims, r); err != nil {
+		return nil, err
 	}
 	a.KeyID = signed.KeyID
 	return a, nil
