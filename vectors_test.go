@@ -9,6 +9,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
+	"net/http"
 	"os"
 	"strings"
 	"testing"
@@ -27,11 +28,22 @@ type vectors struct {
 	Now      int64           `json:"now"`
 	JWKS     json.RawMessage `json:"jwks"`
 	Vectors  []vector        `json:"vectors"`
+	Bound    []boundVector   `json:"bound"`
 }
 
 type vector struct {
 	Name   string `json:"name"`
 	Accept bool   `json:"accept"`
+	JWS    string `json:"jws"`
+}
+
+// boundVector is an assertion with the request that it arrives with.
+type boundVector struct {
+	Name   string `json:"name"`
+	Accept bool   `json:"accept"`
+	Method string `json:"method"`
+	Host   string `json:"host"`
+	Target string `json:"target"`
 	JWS    string `json:"jws"`
 }
 
@@ -67,6 +79,12 @@ func TestAssertionVectors(t *testing.T) {
 	}
 	for _, v := range made.Vectors {
 		if _, err := verifier.Verify(t.Context(), v.JWS, nil); (err == nil) != v.Accept {
+			t.Errorf("%s: accepted %v (%v)", v.Name, err == nil, err)
+		}
+	}
+	for _, v := range made.Bound {
+		r := &http.Request{Method: v.Method, Host: v.Host, RequestURI: v.Target}
+		if _, err := verifier.Verify(t.Context(), v.JWS, r); (err == nil) != v.Accept {
 			t.Errorf("%s: accepted %v (%v)", v.Name, err == nil, err)
 		}
 	}
@@ -109,7 +127,7 @@ func makeVectors(t *testing.T) vectors {
 	mac.Write([]byte(confused))
 	parts := strings.Split(good, ".")
 	return vectors{
-		Comment: "Made with the published key of RFC 8037 appendix A.1. Verify each at the time now (Unix seconds), with this issuer, audience and key set.",
+		Comment: "Made with the published key of RFC 8037 appendix A.1. Verify each at the time now (Unix seconds), with this issuer, audience and key set; those under bound with the request that they arrive with.",
 		Issuer:  "app.example", Audience: "app", Now: now, JWKS: set.MarshalJWKS(),
 		Vectors: []vector{
 			{"valid", true, good},
@@ -133,5 +151,43 @@ func makeVectors(t *testing.T) vectors {
 			{"padded base64", false, good + "=="},
 			{"a fourth part", false, good + ".AA"},
 		},
+		Bound: boundVectors(func(req string) string { return but(`,"iat"`, `,"req":`+req+`,"iat"`) }),
+	}
+}
+
+// boundVectors are assertions to which a claim req is added. What is digested is
+// written out, as in docs/assertion.md.
+func boundVectors(assertion func(req string) string) []boundVector {
+	req := func(parts, digested string) string {
+		sum := sha256.Sum256([]byte("privyseal-req-1\n" + digested))
+		return `{"v":1,"parts":"` + parts + `","digest":"` + base64.RawURLEncoding.EncodeToString(sum[:]) + `"}`
+	}
+	const target = "/orders/a%2Fb?from=1&to=2"
+	four := "method:3:GET\nhost:16:app.example:8443\npath:13:/orders/a%2Fb\nquery:11:from=1&to=2\n"
+	whole := req("method host path query", four)
+	all, pathOnly := assertion(whole), assertion(req("path", "path:13:/orders/a%2Fb\n"))
+	but := func(old, new string) string { return assertion(strings.Replace(whole, old, new, 1)) }
+	return []boundVector{
+		{"the same request", true, "GET", "app.example:8443", target, all},
+		{"another case of the host", true, "GET", "App.Example:8443", target, all},
+		{"another method", false, "POST", "app.example:8443", target, all},
+		{"another host", false, "GET", "reports.example:8443", target, all},
+		{"another port", false, "GET", "app.example", target, all},
+		{"another path", false, "GET", "app.example:8443", "/orders/c?from=1&to=2", all},
+		{"the path decoded", false, "GET", "app.example:8443", "/orders/a/b?from=1&to=2", all},
+		{"another query", false, "GET", "app.example:8443", "/orders/a%2Fb?from=1&to=3", all},
+		{"no query", false, "GET", "app.example:8443", "/orders/a%2Fb", all},
+		{"bound to the path, all else differs", true, "POST", "reports.example", "/orders/a%2Fb?x", pathOnly},
+		{"bound to the path, which differs", false, "GET", "app.example:8443", "/orders?from=1&to=2", pathOnly},
+		{"bound to no query, and there is none", true, "GET", "app.example", "/", assertion(req("query", "query:0:\n"))},
+		{"bound to no query, and it is empty", true, "GET", "app.example", "/?", assertion(req("query", "query:0:\n"))},
+		{"bound to no query, and there is one", false, "GET", "app.example", "/?a", assertion(req("query", "query:0:\n"))},
+		{"fewer parts than were digested", false, "GET", "app.example:8443", target, but("method host path query", "method path")},
+		{"parts in another order", false, "GET", "app.example:8443", target, but("method host", "host method")},
+		{"an unknown part", false, "GET", "app.example:8443", target, but("query", "query body")},
+		{"no parts", false, "GET", "app.example:8443", target, but("method host path query", "")},
+		{"another version", false, "GET", "app.example:8443", target, but(`"v":1`, `"v":2`)},
+		{"another digest", false, "GET", "app.example:8443", target, but(`"digest":"`, `"digest":"A`)},
+		{"another member", false, "GET", "app.example:8443", target, but(`"v":1`, `"v":1,"body":"x"`)},
 	}
 }

@@ -41,6 +41,7 @@ type world struct {
 // knobs of the bare Envoy.
 type knobs struct {
 	RawHeaders, FailOpen, Body bool
+	Normalize                  bool      // Envoy tidies paths
 	Timeout                    string    // default 2s: machines of tests are slow
 	Authz                      int       // port of the authorization service
 	KeySet                     int       // port of its public listener: adds a listener with jwt_authn
