@@ -17,6 +17,13 @@
 // nothing else about the caller: other headers are whatever the client or a
 // proxy wrote. Package verifytest is an issuer for tests.
 //
+// # Binding
+//
+// A rule may bind its assertions to the request that they are made for, so that
+// one that leaks is good for that request alone. [Verifier.Middleware] checks it;
+// [Config.Bind] demands it. Wrap the handlers outermost: what is compared is what
+// arrived, not what middleware made of it.
+//
 // # What is trusted
 //
 // The configured URL and nothing in a token: no header member of a token makes

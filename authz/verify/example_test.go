@@ -43,6 +43,36 @@ func ExampleVerifier_Middleware() {
 	// 401 no valid identity assertion
 }
 
+// An assertion that is bound to its request is of no use with another.
+func ExampleConfig_bind() {
+	issuer := verifytest.NewIssuer()
+	defer issuer.Close()
+
+	keys := verify.Remote(issuer.KeySetURL(), verify.Options{})
+	defer keys.Close()
+	verifier, err := verify.New(verify.Config{
+		Issuer: issuer.URL, Audience: "orders", Keys: keys,
+		Bind: []string{"method", "path"}, // what the rule's bind says
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	read := httptest.NewRequest("GET", "/orders/1", nil)
+	assertion := issuer.Assertion("orders", "ann", map[string]any{"req": verifytest.Bind(read, "method", "path")})
+
+	for _, r := range []*http.Request{read, httptest.NewRequest("DELETE", "/orders/1", nil)} {
+		_, err := verifier.Verify(context.Background(), assertion, r)
+		fmt.Println(err)
+	}
+	_, err = verifier.Verify(context.Background(), issuer.Assertion("orders", "ann", nil), read)
+	fmt.Println(err)
+	// Output:
+	// <nil>
+	// not for this request: another method or path than it was made for
+	// not for this request: not bound to the method, as this application demands: list it under bind in the rule
+}
+
 // Static keys need no network: in a test, or where the key set is a file.
 func ExampleStatic() {
 	issuer := verifytest.NewIssuer()
