@@ -71,7 +71,7 @@ func parseReq(claim any) (parts []string, digest string, err error) {
 
 // isDigest reports whether s is a SHA-256 in base64url.
 func isDigest(s string) bool {
-	b, err := base64.RawURLEncoding.Strict().DecodeString(s)
+	b, err := base64.RawURLEncoding.DecodeString(s)
 	return err == nil && len(b) == sha256.Size && len(s) == 43
 }
 

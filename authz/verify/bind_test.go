@@ -27,7 +27,7 @@ func received(t *testing.T, method, target, host string) *http.Request {
 	return r
 }
 
-// bound is an assertion's claims with others, of which nil removes.
+// bound is an assertion's claims with others added.
 func bound(claims map[string]any) map[string]any {
 	all := asMade()
 	for name, value := range claims {
@@ -103,6 +103,12 @@ func TestBindingIsAlwaysChecked(t *testing.T) {
 		if _, err := v.Verify(t.Context(), jws, r); !errors.Is(err, verify.ErrBinding) {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+	// Without a target there is no telling what the query was.
+	client.URL.RawQuery = "admin=1"
+	unasked := issuer.Sign(bound(map[string]any{"req": verifytest.Bind(made, "query")}))
+	if _, err := v.Verify(t.Context(), unasked, client); !errors.Is(err, verify.ErrBinding) {
+		t.Errorf("no target, a query: %v", err)
 	}
 	rewritten := received(t, "GET", "/a", "x") // as http.StripPrefix and routers do
 	rewritten.URL.Path = "/elsewhere"

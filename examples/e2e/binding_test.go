@@ -8,7 +8,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -44,12 +46,13 @@ func received(t *testing.T, head string) *http.Request {
 	return r
 }
 
-// binder is how the application of bindingRules verifies.
-func (w *world) binder(t *testing.T, demand ...string) *verify.Verifier {
+// binder is how the application of bindingRules verifies; c says what it demands.
+func (w *world) binder(t *testing.T, c verify.Config) *verify.Verifier {
 	t.Helper()
-	set := verify.Remote(fmt.Sprintf("http://127.0.0.1:%d/.well-known/jwks.json", w.service.http), verify.Options{})
-	t.Cleanup(set.Close)
-	v, err := verify.New(verify.Config{Issuer: "https://id.example", Audience: "app", Keys: set, Bind: demand})
+	c.Keys = verify.Remote(fmt.Sprintf("http://127.0.0.1:%d/.well-known/jwks.json", w.service.http), verify.Options{})
+	t.Cleanup(c.Keys.Close)
+	c.Issuer, c.Audience = "https://id.example", "app"
+	v, err := verify.New(c)
 	must(t, err)
 	return v
 }
@@ -72,14 +75,38 @@ func (w *world) overHTTP2(t *testing.T, method, host, target, token string) resp
 	return response{answer.StatusCode, answer.Header, string(body)}
 }
 
+// http2Echo is an application that speaks HTTP/2 and answers with what net/http
+// made of the request, written as the echo writes it.
+func http2Echo(t *testing.T) (port int) {
+	t.Helper()
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ProtoMajor != 2 {
+			http.Error(w, "not HTTP/2", http.StatusHTTPVersionNotSupported)
+			return
+		}
+		fmt.Fprintf(w, "%s %s HTTP/1.1\r\nhost: %s\r\n%s: %s\r\n", r.Method, r.RequestURI, r.Host,
+			authz.DefaultHeader, strings.Join(r.Header.Values(authz.DefaultHeader), ","))
+	}))
+	server.Config.Protocols = &http.Protocols{}
+	server.Config.Protocols.SetUnencryptedHTTP2(true)
+	server.Start()
+	t.Cleanup(server.Close)
+	return server.Listener.Addr().(*net.TCPAddr).Port
+}
+
 // TestBinding: what privyseal digests is what the application receives, byte for
-// byte, through both protocols; and an assertion is refused with a request that
+// byte, through both protocols on either side; and an assertion is refused with a request that
 // differs from its own in anything.
 func TestBinding(t *testing.T) {
-	for _, normalize := range []bool{false, true} {
-		t.Run(fmt.Sprintf("normalize=%v", normalize), func(t *testing.T) {
-			w := ordinary(t, knobs{rules: bindingRules, Normalize: normalize, RawHeaders: normalize})
-			verifier := w.binder(t, "method", "host", "path", "query")
+	for name, k := range map[string]knobs{
+		"plain":                   {},
+		"Envoy tidies paths":      {Normalize: true, RawHeaders: true},
+		"application over HTTP/2": {Application: http2Echo(t)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			k.rules = bindingRules
+			w := ordinary(t, k)
+			verifier := w.binder(t, verify.Config{Bind: []string{"method", "host", "path", "query"}})
 			for _, c := range []struct{ method, host, target string }{
 				{"GET", "app.example", "/"},
 				{"GET", "app.example", "/?"},
@@ -98,7 +125,6 @@ func TestBinding(t *testing.T) {
 				} {
 					head := r.want(t, 200).body
 					jws, request := field(head, authz.DefaultHeader), received(t, head)
-					t.Logf("%s %s %s%s reaches the application as %s %s%s", proto, c.method, c.host, c.target, request.Method, request.Host, request.RequestURI)
 					if _, err := verifier.Verify(t.Context(), jws, request); err != nil {
 						t.Errorf("%s %v: %v\n%s", proto, c, err, head)
 					}
@@ -118,7 +144,7 @@ func TestBindingOfAnAbsoluteTarget(t *testing.T) {
 	if request.RequestURI != "/a?b" || request.Host != "app.example:81" {
 		t.Errorf("reached the application as %s%s", request.Host, request.RequestURI)
 	}
-	if _, err := w.binder(t, "host", "path").Verify(t.Context(), field(head, authz.DefaultHeader), request); err != nil {
+	if _, err := w.binder(t, verify.Config{Bind: []string{"host", "path"}}).Verify(t.Context(), field(head, authz.DefaultHeader), request); err != nil {
 		t.Error(err)
 	}
 }
@@ -146,7 +172,7 @@ func refusesOthers(t *testing.T, verifier *verify.Verifier, jws, head string) {
 // rewritten must not be bound; where it is, the application refuses.
 func TestBindingToWhatARouteRewrites(t *testing.T) {
 	w := ordinary(t, knobs{rules: bindingRules})
-	verifier := w.binder(t, "method", "query")
+	verifier := w.binder(t, verify.Config{Bind: []string{"method", "query"}})
 	for _, c := range []struct {
 		host, target   string
 		got, authority string
@@ -187,13 +213,9 @@ func TestBindingToACertificate(t *testing.T) {
 	head := ask(client.pair).want(t, 200).body
 	sum := sha256.Sum256(client.pair.Certificate[0])
 	for seen, ok := range map[string]bool{base64.RawURLEncoding.EncodeToString(sum[:]): true, strings.Repeat("A", 43): false} {
-		set := verify.Remote(fmt.Sprintf("http://127.0.0.1:%d/.well-known/jwks.json", w.service.http), verify.Options{})
-		t.Cleanup(set.Close)
-		verifier, err := verify.New(verify.Config{
-			Issuer: "https://id.example", Audience: "app", Keys: set, Bind: []string{"certificate"},
-			Confirm: func(*http.Request) (string, bool) { return seen, true },
+		verifier := w.binder(t, verify.Config{
+			Bind: []string{"certificate"}, Confirm: func(*http.Request) (string, bool) { return seen, true },
 		})
-		must(t, err)
 		if _, err := verifier.Verify(t.Context(), field(head, authz.DefaultHeader), received(t, head)); (err == nil) != ok {
 			t.Errorf("certificate %s: %v", seen, err)
 		}

@@ -47,6 +47,7 @@ type knobs struct {
 	KeySet                     int       // port of its public listener: adds a listener with jwt_authn
 	Replicas                   []replica // in place of Authz; KeySet is still needed
 	TLS                        *edgeTLS
+	Application                int    // port of an application that speaks HTTP/2, in place of the echo
 	Issuer                     string // adds jwt_authn before ext_authz, for this issuer
 	IssuerPort                 int
 
