@@ -73,6 +73,7 @@ func (c Config) withDefaults() Config {
 		c.Header = DefaultHeader
 	}
 	c.Header = strings.ToLower(c.Header)
+	c.Bind = slices.Clone(c.Bind)
 	if c.Leeway == 0 {
 		c.Leeway = defaultLeeway
 	}
