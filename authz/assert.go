@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -63,7 +64,8 @@ func (c *check) claims() (*claims, error) {
 	}
 	return &claims{
 		issuer: c.issuer.For(c.request.Host), audience: audience, subject: subject,
-		groups: c.assertion.filterGroups(c.identity.Groups), identity: c.identity, extra: c.extra.Claims, bound: bound,
+		groups: c.assertion.filterGroups(c.identity.Groups), identity: c.identity, extra: c.extra.Claims,
+		names: c.assertion.Claims, more: c.rule.Claims, bound: bound,
 	}, nil
 }
 
@@ -107,7 +109,7 @@ func (c *check) sign(ctx context.Context, content *claims) (made signed, err err
 	if expires := c.identity.Expires; !expires.IsZero() && !started.Before(expires) {
 		return signed{}, &Denial{Reason: ExpiredCredential} // while it was authenticated and judged
 	}
-	payload, err := content.appendTo(make([]byte, 0, 1024), &c.assertion)
+	payload, err := content.appendTo(make([]byte, 0, 1024))
 	if err != nil {
 		return signed{}, (&Denial{Reason: UnsafeClaim}).Because(err)
 	}
@@ -152,19 +154,39 @@ func (c *check) reuseKey(payload []byte) (key [sha256.Size]byte, ok bool) {
 
 // fields are the request headers that carry the assertion and single claims.
 func (c *check) fields(content *claims) ([]Field, error) {
-	set := make([]Field, 1, 1+len(c.headers))
+	set := make([]Field, 1, 1+len(c.headers)+len(c.rule.ClaimHeaders))
 	set[0] = Field{c.assertion.Header, c.granted.jws}
+	var err error
 	for _, header := range c.headers {
-		value, ok, err := content.header(c.assertion.ClaimHeaders[header])
-		if err == nil && len(value) > c.assertion.MaxBytes {
-			err = fmt.Errorf("is over max_bytes %d", c.assertion.MaxBytes)
+		if slices.ContainsFunc(c.rule.ClaimHeaders, func(own ClaimHeader) bool { return own.Header == header }) {
+			continue
 		}
-		if err != nil {
-			return nil, &Denial{Reason: UnsafeClaim, Detail: "claim header " + header + " " + err.Error()}
+		if set, err = c.field(set, content, header, c.assertion.ClaimHeaders[header]); err != nil {
+			return nil, err
 		}
-		if ok {
-			set = append(set, Field{header, value})
+	}
+	for _, own := range c.rule.ClaimHeaders {
+		if !c.owned.names[folded(own.Header)] {
+			return nil, fmt.Errorf("rule %s sets header %s, which its policy does not own", c.rule.Name, own.Header)
 		}
+		if set, err = c.field(set, content, own.Header, own.Claim); err != nil {
+			return nil, err
+		}
+	}
+	return set, nil
+}
+
+// field adds one claim header, if the identity has the claim.
+func (c *check) field(set []Field, content *claims, header, claim string) ([]Field, error) {
+	value, ok, err := content.header(claim)
+	if err == nil && len(value) > c.assertion.MaxBytes {
+		err = fmt.Errorf("is over max_bytes %d", c.assertion.MaxBytes)
+	}
+	if err != nil {
+		return nil, &Denial{Reason: UnsafeClaim, Detail: "claim header " + header + " " + err.Error()}
+	}
+	if ok {
+		set = append(set, Field{header, value})
 	}
 	return set, nil
 }

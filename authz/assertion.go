@@ -97,9 +97,7 @@ func (o *AssertionOptions) validate() error {
 				wrong(path, errors.New("is another spelling of "+other+": applications may read one for the other"))
 			}
 		}
-		if !slices.Contains(headerClaims, claim) {
-			wrong(path, ValidClaimName(claim))
-		}
+		wrong(path, ValidHeaderClaim(claim))
 	}
 	for i, group := range o.GroupsFilter {
 		if strings.Contains(strings.TrimSuffix(group, "*"), "*") || group == "" {
@@ -126,6 +124,16 @@ func ValidTTL(ttl time.Duration) error {
 // headerClaims are the claims we make ourselves that may also be sent in a
 // header of their own.
 var headerClaims = []string{"sub", "user", "email", "groups", "name", "sid", "idp"}
+
+// ValidHeaderClaim reports why a claim may not be sent in a header of its own: it
+// must be sub, user, email, groups, name, sid, idp or a name that
+// [ValidClaimName] accepts.
+func ValidHeaderClaim(name string) error {
+	if slices.Contains(headerClaims, name) {
+		return nil
+	}
+	return ValidClaimName(name)
+}
 
 // reservedClaims are the names an operator's or an issuer's claim never takes.
 var reservedClaims = append([]string{
@@ -159,6 +167,7 @@ type claims struct {
 	identity                  *Identity
 	extra                     []Claim
 	bound                     bound
+	names, more               []string // the identity's claims to pass on: always, and by the rule
 }
 
 // subjectOf returns the assertion's sub: the source's subject, qualified by the
@@ -198,7 +207,7 @@ func (o *AssertionOptions) filterGroups(groups []string) []string {
 
 // appendTo writes the claims that do not depend on the moment, without the
 // closing brace.
-func (c *claims) appendTo(b []byte, o *AssertionOptions) (_ []byte, err error) {
+func (c *claims) appendTo(b []byte) (_ []byte, err error) {
 	id := c.identity
 	b = append(b, '{')
 	for _, member := range [...]Field{
@@ -217,17 +226,21 @@ func (c *claims) appendTo(b []byte, o *AssertionOptions) (_ []byte, err error) {
 	if c.overage {
 		b = append(b, `,"groups_overage":true`...)
 	}
-	for _, name := range o.Claims {
-		value, ok := c.lookup(name)
-		if !ok {
-			continue
+	for _, name := range c.names {
+		if b, err = c.appendClaim(b, name); err != nil {
+			return b, err
 		}
-		if b, err = appendMember(b, name, value); err != nil {
+	}
+	for _, name := range c.more {
+		if slices.Contains(c.names, name) {
+			continue // written above
+		}
+		if b, err = c.appendClaim(b, name); err != nil {
 			return b, err
 		}
 	}
 	for _, claim := range c.extra {
-		if slices.Contains(o.Claims, claim.Name) {
+		if slices.Contains(c.names, claim.Name) || slices.Contains(c.more, claim.Name) {
 			continue // written above
 		}
 		if b, err = appendMember(b, claim.Name, claim.Value); err != nil {
@@ -235,6 +248,15 @@ func (c *claims) appendTo(b []byte, o *AssertionOptions) (_ []byte, err error) {
 		}
 	}
 	return c.bound.appendTo(b), nil
+}
+
+// appendClaim writes a claim of the identity, if it has one of that name.
+func (c *claims) appendClaim(b []byte, name string) ([]byte, error) {
+	value, ok := c.lookup(name)
+	if !ok {
+		return b, nil
+	}
+	return appendMember(b, name, value)
 }
 
 func appendMember(b []byte, name string, value any) (_ []byte, err error) {

@@ -68,7 +68,14 @@ func New(o Options) (*Authorizer, error) {
 	if assertion.Reuse > 0 {
 		a.reuse = NewCache[signed](reuseCacheBytes)
 	}
-	a.owned = newOwned(append(slices.Clone(a.headers), assertion.Header))
+	var more []string
+	if owner, ok := o.Policy.(HeaderOwner); ok {
+		more = owner.ClaimHeaders()
+	}
+	if err := oneSpelling(assertion.Header, a.headers, more); err != nil {
+		return nil, err
+	}
+	a.owned = newOwned(slices.Concat(a.headers, more, []string{assertion.Header}))
 	if a.issuer == "" {
 		a.issuer = "host"
 	}
@@ -124,6 +131,7 @@ type check struct {
 	rule     *Rule
 	identity *Identity
 	extra    Extra
+	excused  *Denial // what a rule in report mode did not enforce
 	granted  granted
 	decision Decision
 }
@@ -230,8 +238,17 @@ func (c *check) judge(ctx context.Context) (err error) {
 		return fmt.Errorf("rule %s has no judge", c.rule.Name)
 	}
 	c.extra, err = c.rule.Judge.Judge(ctx, c.request, c.identity)
+	if denied, ok := err.(*Denial); ok && c.rule.Report && excusable(denied) {
+		c.extra, c.excused = Extra{}, denied
+		return nil
+	}
 	return err
 }
+
+// excusable reports whether a denial says no more than that no allow clause
+// holds, which is all that report mode lets through: a stronger login is still
+// asked for, and what could not be evaluated could have been a deny clause.
+func excusable(d *Denial) bool { return d != nil && d.Reason == NotAllowed && d.StepUp == nil }
 
 // deny turns an error into the reply of a denial.
 func (c *check) deny(ctx context.Context, err error) {
@@ -302,6 +319,9 @@ func (c *check) record() {
 		}
 	case c.decision.grant != nil:
 		rec.Outcome = Allow
+		if c.excused != nil {
+			rec.WouldDeny, rec.WouldDenyDetail = c.excused.Reason, strings.Clone(c.excused.Detail)
+		}
 		rec.Audience, rec.GroupsDropped = strings.Clone(c.granted.audience), c.granted.groupsDropped
 		rec.KeyID, rec.JWTID, rec.Expires, rec.Bytes = c.granted.kid, c.granted.jti, c.granted.expires, len(c.granted.jws)
 	default:

@@ -72,6 +72,11 @@ type Record struct {
 	Cause   string // what went wrong, for operators; not sent to clients
 	Status  int    // of the reply; 0 for a grant
 
+	// WouldDeny is why the rule's allow clauses refuse a request that the rule,
+	// being in report mode, let through; "" if they do not.
+	WouldDeny       Reason
+	WouldDenyDetail string
+
 	Rule    string
 	Pattern string // the rule's match, instead of the path
 	Method  string

@@ -74,6 +74,22 @@ func newOwned(names []string) owned {
 	return o
 }
 
+// oneSpelling holds that no claim header of a rule is the assertion's, or another
+// spelling of one that assertion.claim_headers names.
+func oneSpelling(assertion string, headers, ofRules []string) error {
+	for _, header := range ofRules {
+		if folded(header) == folded(assertion) {
+			return &OptionError{"header", errors.New("is also among the claim headers of a rule")}
+		}
+		for _, other := range headers {
+			if other != header && folded(other) == folded(header) {
+				return &OptionError{"claim_headers." + other, fmt.Errorf("is another spelling of %s, which a rule sets: applications may read one for the other", header)}
+			}
+		}
+	}
+	return nil
+}
+
 // spellings returns the name with each of its '-' as '-' or '_'.
 func spellings(dashed string) []string {
 	head, tail, more := strings.Cut(dashed, "-")

@@ -13,6 +13,14 @@ type Policy interface {
 	Match(r *Request) (*Rule, *Denial)
 }
 
+// HeaderOwner is a [Policy] whose rules set claim headers of their own. Every
+// grant sets or removes them, whichever rule it is by.
+type HeaderOwner interface {
+	// ClaimHeaders returns the headers of [Rule.ClaimHeaders] of all rules, each
+	// accepted by [ValidHeaderName] and in one spelling.
+	ClaimHeaders() []string
+}
+
 // Judge decides whether an identity may do what a request asks.
 type Judge interface {
 	// Judge returns nil to allow, a *[Denial] to deny; any other error is a
@@ -39,6 +47,7 @@ type Rule struct {
 	Explain string // for the person who is refused
 
 	Public       bool // no identity, no assertion
+	Report       bool // a judge's [NotAllowed] is recorded and not enforced
 	Authenticate []Authenticator
 	Judge        Judge
 
@@ -49,6 +58,12 @@ type Rule struct {
 
 	TTL time.Duration // how long the assertion is valid; [MinTTL] to [MaxTTL]
 
+	// Claims and ClaimHeaders are passed on beside those of
+	// [AssertionOptions]; for the same header the rule's claim is meant. The
+	// headers are among the policy's [HeaderOwner.ClaimHeaders].
+	Claims       []string
+	ClaimHeaders []ClaimHeader
+
 	// Sources are the names of the sources that can speak to the rule's
 	// audience, by this rule or by others. When there are several, the
 	// assertion's sub is "source/subject", except for the source named Primary.
@@ -58,6 +73,9 @@ type Rule struct {
 	// Bind is what the assertion is bound to.
 	Bind Binding
 }
+
+// ClaimHeader passes one claim in a header of its own.
+type ClaimHeader struct{ Header, Claim string }
 
 // AudienceFrom says where an assertion's audience comes from when its rule does
 // not name one.

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"privyseal/authz"
@@ -15,10 +17,10 @@ import (
 // [authz.OptionError] values joined, with paths such as "[2].match.hosts[0]".
 // Rules are not kept.
 func Compile(rules []Rule, env Env) (*Policy, error) {
-	c := compiler{env: env, sources: map[string]Source{}, names: map[string]string{}, hosts: map[string]bool{}}
+	c := compiler{env: env, sources: map[string]Source{}, names: map[string]string{}, hosts: map[string]bool{}, headers: map[string]string{}}
 	c.env.Issuer = cmp.Or(env.Issuer, "host")
 	c.env.TTL = cmp.Or(env.TTL, authz.DefaultTTL)
-	top := scope{ttl: c.env.TTL}
+	top := scope{ttl: c.env.TTL, hosts: &hostSet{any: true}}
 	primary := ""
 	for _, source := range env.Sources {
 		c.sources[source.Name] = source
@@ -30,16 +32,19 @@ func Compile(rules []Rule, env Env) (*Policy, error) {
 			primary = source.Name
 		}
 	}
-	nodes := c.list("", rules, &top)
+	nodes := c.list("", rules, nil, &top)
 	if len(c.errs) > 0 {
 		return nil, errors.Join(c.errs...)
 	}
 	c.nameSubjects()
 	return &Policy{
-		index:  newIndex(nodes),
-		rules:  c.leaves,
-		hosts:  slices.Sorted(maps.Keys(c.hosts)),
-		maxTTL: cmp.Or(c.maxTTL, c.env.TTL),
+		nodes:   nodes,
+		index:   (&indexer{left: maxPatterns}).index(nodes),
+		reading: c.reading,
+		rules:   c.leaves,
+		hosts:   slices.Sorted(maps.Keys(c.hosts)),
+		headers: slices.Sorted(maps.Values(c.headers)),
+		maxTTL:  cmp.Or(c.maxTTL, c.env.TTL),
 	}, nil
 }
 
@@ -55,16 +60,19 @@ type compiler struct {
 	speaking []speaker       // those that sign
 	hosts    map[string]bool // their literal hosts
 	maxTTL   time.Duration
+	reading  hostSet           // the hosts of rules that read the path
+	headers  map[string]string // claim headers by their spelling with '-'
 }
 
 // scope is what a rule inherits.
 type scope struct {
 	depth    int
-	around   []hostSet // the hosts of the rules around, outermost first
-	literals []string  // all hosts that can fit; nil: not all are literal
-	methods  []string  // nil: any but CONNECT
+	hosts    *hostSet // those that can fit
+	literals []string // the same, sorted; nil: not all are literal
+	methods  []string // nil: any but CONNECT
 
 	hostText, pathText []string // innermost given, for the pattern
+	networks           []netip.Prefix
 	requires           []extension
 
 	audience     string
@@ -73,6 +81,9 @@ type scope struct {
 	explain      string
 	ttl          time.Duration
 	bind         authz.Binding
+	claims       []string
+	claimHeaders []authz.ClaimHeader
+	report       bool
 }
 
 func (c *compiler) wrong(path string, err error) {
@@ -86,7 +97,7 @@ func (c *compiler) wrongf(path, format string, args ...any) {
 }
 
 // list compiles the rules of one level.
-func (c *compiler) list(path string, rules []Rule, around *scope) []*node {
+func (c *compiler) list(path string, rules []Rule, parent *node, around *scope) []*node {
 	nodes := make([]*node, 0, len(rules))
 	for i := range rules {
 		if c.count++; c.count > maxRules {
@@ -95,18 +106,16 @@ func (c *compiler) list(path string, rules []Rule, around *scope) []*node {
 			}
 			return nodes
 		}
-		n := c.rule(fmt.Sprintf("%s[%d]", path, i), &rules[i], around)
-		n.order = i
-		nodes = append(nodes, n)
+		nodes = append(nodes, c.rule(fmt.Sprintf("%s[%d]", path, i), &rules[i], parent, around))
 	}
 	return nodes
 }
 
 // rule compiles one rule and those within it.
-func (c *compiler) rule(path string, r *Rule, around *scope) *node {
+func (c *compiler) rule(path string, r *Rule, parent *node, around *scope) *node {
 	c.name(path+".name", r.Name)
 	c.text(path+".explain", r.Explain, maxExplain)
-	n := &node{name: r.Name}
+	n := &node{name: r.Name, path: path, parent: parent}
 	within := *around
 	within.depth++
 	c.match(path+".match", &r.Match, n, &within)
@@ -121,6 +130,7 @@ func (c *compiler) rule(path string, r *Rule, around *scope) *node {
 		return n
 	}
 	n.rule = c.leaf(path, r, &within)
+	n.authenticate, n.remarks = within.authenticate, remarks(path, r)
 	c.leaves = append(c.leaves, n.rule)
 	return n
 }
@@ -148,7 +158,7 @@ func (c *compiler) nested(path string, r *Rule, n *node, within *scope) {
 	case within.depth == maxDepth:
 		c.wrongf(path+".rules", "is nested deeper than %d", maxDepth)
 	default:
-		n.children = c.list(path+".rules", r.Rules, within)
+		n.children = c.list(path+".rules", r.Rules, n, within)
 	}
 }
 
@@ -159,7 +169,8 @@ func (c *compiler) public(path string, r *Rule) {
 		given bool
 	}{
 		{"audience", r.Audience != ""}, {"audience_from", r.AudienceFrom != ""}, {"authenticate", r.Authenticate != nil},
-		{"ttl", r.TTL != 0}, {"bind", r.Bind != nil}, {"deny", r.Deny != nil}, {"allow", r.Allow != nil},
+		{"ttl", r.TTL != 0}, {"bind", r.Bind != nil}, {"claims", r.Claims != nil}, {"claim_headers", r.ClaimHeaders != nil}, {"mode", r.Mode != ""},
+		{"deny", r.Deny != nil}, {"allow", r.Allow != nil},
 	} {
 		if key.given {
 			c.wrongf(path+"."+key.name, "has no meaning on a public rule, which asks for no identity; remove it, or public")
@@ -174,6 +185,14 @@ func (c *compiler) inherit(path string, r *Rule, within *scope) {
 		within.ttl = r.TTL
 	}
 	within.bind = c.binding(path+".bind", r.Bind, within.bind)
+	c.passOn(path, r, within)
+	switch r.Mode {
+	case "":
+	case "enforce", "report":
+		within.report = r.Mode == "report"
+	default:
+		c.wrong(path+".mode", unknown("mode", r.Mode, []string{"enforce", "report"}))
+	}
 	if r.Authenticate != nil {
 		c.authenticate(path+".authenticate", r.Authenticate)
 		within.authenticate = r.Authenticate
@@ -190,6 +209,47 @@ func (c *compiler) inherit(path string, r *Rule, within *scope) {
 		within.audience, within.audienceFrom = r.Audience, authz.AudienceHost
 	case r.AudienceFrom != "":
 		within.audience, within.audienceFrom = "", authz.AudienceContext
+	}
+}
+
+// passOn applies what the rule says of claims beside those of every assertion.
+func (c *compiler) passOn(path string, r *Rule, within *scope) {
+	if r.Claims != nil {
+		c.bounded(path+".claims", len(r.Claims))
+		for i, name := range r.Claims {
+			at := fmt.Sprintf("%s.claims[%d]", path, i)
+			c.wrong(at, authz.ValidClaimName(name))
+			if slices.Contains(r.Claims[:i], name) {
+				c.wrongf(at, "is listed twice: the assertion would have two members of one name")
+			}
+		}
+		within.claims = slices.Clone(r.Claims)
+	}
+	if r.ClaimHeaders != nil {
+		c.bounded(path+".claim_headers", len(r.ClaimHeaders))
+		within.claimHeaders = nil
+		for _, header := range slices.Sorted(maps.Keys(r.ClaimHeaders)) {
+			c.claimHeader(path+".claim_headers."+header, header, r.ClaimHeaders[header])
+			within.claimHeaders = append(within.claimHeaders, authz.ClaimHeader{Header: header, Claim: r.ClaimHeaders[header]})
+		}
+	}
+}
+
+// claimHeader holds that a header has one spelling in all rules: of two,
+// applications may read one for the other.
+func (c *compiler) claimHeader(path, header, claim string) {
+	if err := authz.ValidHeaderName(header); err != nil {
+		c.wrong(path, err)
+		return
+	}
+	c.wrong(path, authz.ValidHeaderClaim(claim))
+	dashed := strings.ReplaceAll(header, "_", "-")
+	if other, known := c.headers[dashed]; known && other != header {
+		c.wrongf(path, "is another spelling of %s: applications may read one for the other", other)
+	} else if !known && len(c.headers) == maxHeaders {
+		c.wrongf(path, "is one header too many: all rules together set at most %d, because every request loses each of them", maxHeaders)
+	} else {
+		c.headers[dashed] = header
 	}
 }
 
@@ -225,6 +285,7 @@ func (c *compiler) leaf(path string, r *Rule, s *scope) *authz.Rule {
 		deny: c.clauses(path+".deny", r.Deny, s.authenticate, true), allow: c.clauses(path+".allow", r.Allow, s.authenticate, false),
 	}
 	rule.Audience, rule.AudienceFrom, rule.TTL, rule.Bind = s.audience, s.audienceFrom, s.ttl, s.bind
+	rule.Claims, rule.ClaimHeaders, rule.Report = s.claims, s.claimHeaders, s.report
 	c.speaking = append(c.speaking, speaker{rule, s.authenticate, s.audiences()})
 	if c.env.Authenticators != nil && len(c.errs) == 0 {
 		rule.Authenticate = c.env.Authenticators(slices.Clone(s.authenticate))

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 
 	"privyseal/authz"
@@ -42,6 +43,14 @@ func compilePath(text string) (pathGlob, error) {
 		}
 	}
 	return glob, nil
+}
+
+// split returns the segments of any glob; a run of "**" is one.
+func (g *pathGlob) split() []string {
+	if g.segments == nil {
+		return strings.Split(g.text[1:], "/")
+	}
+	return slices.CompactFunc(slices.Clone(g.segments), func(a, b string) bool { return a == "**" && b == "**" })
 }
 
 // fits walks both in step. On a mismatch only the last "**" takes one segment

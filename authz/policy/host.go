@@ -3,6 +3,9 @@ package policy
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
 	"strings"
 
 	"privyseal/authz"
@@ -11,14 +14,19 @@ import (
 // hostSet is a compiled list of hosts. The zero value holds none.
 type hostSet struct {
 	literals map[string]bool
-	suffixes []string // ".example.com"
+	suffixes map[string]bool // ".example.com"
 	any      bool
 }
 
-// add adds one entry of a list, and returns the host if it is a literal one.
+// anyHost is a hostSet's entry for every host; the other entries are a literal
+// host, and a suffix, which begins with a dot.
+const anyHost = "*"
+
+// add adds one entry as it is written in a list, and returns the host if it is a
+// literal one.
 func (h *hostSet) add(text string) (literal string, err error) {
-	if text == "*" {
-		h.any = true
+	if text == anyHost {
+		h.insert(anyHost)
 		return "", nil
 	}
 	domain, wild := strings.CutPrefix(text, "*.")
@@ -29,12 +37,32 @@ func (h *hostSet) add(text string) (literal string, err error) {
 	switch {
 	case err != nil:
 		return "", err
-	case wild:
-		h.suffixes = append(h.suffixes, "."+name)
-		return "", nil
+	case !wild:
+		h.insert(name)
+		return name, nil
 	}
-	h.literals[name] = true
-	return name, nil
+	if _, err := netip.ParseAddr(name); err == nil {
+		return "", errors.New("is below an IP address, which has no names below it: no request could fit")
+	}
+	h.insert("." + name)
+	return "", nil
+}
+
+func (h *hostSet) insert(entry string) {
+	switch {
+	case entry == anyHost:
+		h.any = true
+	case entry[0] == '.':
+		if h.suffixes == nil {
+			h.suffixes = map[string]bool{}
+		}
+		h.suffixes[entry] = true
+	default:
+		if h.literals == nil {
+			h.literals = map[string]bool{}
+		}
+		h.literals[entry] = true
+	}
 }
 
 // literalHost accepts a host in canonical form but for case and a trailing dot.
@@ -53,18 +81,89 @@ func literalHost(text string) (string, error) {
 	return name, nil
 }
 
-// fits reports whether a canonical host is in the set.
+// fits reports whether a canonical host is in the set. It costs a look-up for
+// each label of the host, however large the set is.
 func (h *hostSet) fits(host string) bool {
 	if h.any || h.literals[host] {
 		return true
 	}
-	for _, suffix := range h.suffixes {
-		if strings.HasSuffix(host, suffix) {
+	return len(h.suffixes) > 0 && h.below(host)
+}
+
+// below reports whether a suffix of the set ends a host or another suffix.
+func (h *hostSet) below(host string) bool {
+	for dot := nextDot(host, -1); dot >= 0; dot = nextDot(host, dot) {
+		if h.suffixes[host[dot:]] {
 			return true
 		}
 	}
 	return false
 }
 
+// nextDot returns where the next dot after a position is, or -1.
+func nextDot(host string, after int) int {
+	if i := strings.IndexByte(host[after+1:], '.'); i >= 0 {
+		return after + 1 + i
+	}
+	return -1
+}
+
 // open reports whether the set holds hosts that it does not name.
 func (h *hostSet) open() bool { return h.any || len(h.suffixes) > 0 }
+
+func (h *hostSet) empty() bool { return !h.open() && len(h.literals) == 0 }
+
+// covers reports whether the set holds every host of an entry.
+func (h *hostSet) covers(entry string) bool {
+	switch {
+	case h.any:
+		return true
+	case entry == anyHost:
+		return false
+	case entry[0] == '.':
+		return h.below(entry)
+	}
+	return h.fits(entry)
+}
+
+// entries returns what the set is made of, sorted; an entry that another one
+// covers may be among them, but none beside "*".
+func (h *hostSet) entries() []string {
+	if h.any {
+		return []string{anyHost}
+	}
+	list := slices.AppendSeq(make([]string, 0, len(h.literals)+len(h.suffixes)), maps.Keys(h.literals))
+	list = slices.AppendSeq(list, maps.Keys(h.suffixes))
+	slices.Sort(list)
+	return list
+}
+
+// within returns the hosts that are in both sets. Two entries have hosts in
+// common only if one of them covers the other.
+func (h *hostSet) within(around *hostSet) *hostSet {
+	switch {
+	case h.any:
+		return around
+	case around.any:
+		return h
+	}
+	common := &hostSet{}
+	for _, pair := range [...][2]*hostSet{{h, around}, {around, h}} {
+		if !pair[1].open() && pair[0] == around {
+			continue // h names hosts only: those in common were found as its own
+		}
+		for _, entry := range pair[0].entries() {
+			if pair[1].covers(entry) {
+				common.insert(entry)
+			}
+		}
+	}
+	return common
+}
+
+// join adds the hosts of another set.
+func (h *hostSet) join(other *hostSet) {
+	for _, entry := range other.entries() {
+		h.insert(entry)
+	}
+}

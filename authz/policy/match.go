@@ -13,43 +13,40 @@ func (c *compiler) match(path string, m *Match, n *node, s *scope) {
 	c.matchHosts(path+".hosts", m.Hosts, n, s)
 	c.matchPaths(path+".paths", m.Paths, n, s)
 	c.matchMethods(path+".methods", m.Methods, n, s)
+	c.matchGRPC(path+".grpc", m, n, s)
+	c.matchNetworks(path+".networks", m.Networks, n)
 	c.matchExtensions(path+".context_extensions", m.Extensions, n, s)
-	if n.paths != nil && slices.Equal(n.methods, []string{"CONNECT"}) {
+	s.networks = append(slices.Clip(s.networks), n.networks.list()...)
+	if m.Paths != nil && slices.Equal(n.methods, []string{"CONNECT"}) {
 		c.wrongf(path+".paths", "stands beside the one method CONNECT, which has no path: no request could fit")
+	}
+	if n.paths != nil {
+		c.reading.join(n.reach)
 	}
 }
 
 func (c *compiler) matchHosts(path string, hosts []string, n *node, s *scope) {
 	if hosts == nil {
-		n.hosts.any = true
+		n.hosts.any, n.reach = true, s.hosts
 		return
 	}
 	c.length(path, len(hosts))
-	n.hosts.literals = make(map[string]bool, len(hosts))
 	for i, text := range hosts {
 		at := fmt.Sprintf("%s[%d]", path, i)
 		name, err := n.hosts.add(text)
 		c.wrong(at, err)
-		if name != "" && !s.fitsHost(name) {
+		if name != "" && !s.hosts.fits(name) {
 			c.wrongf(at, "is not among the hosts of the rule around it: no request could fit")
 		}
 	}
-	switch {
-	case !n.hosts.open():
-		s.literals = slices.AppendSeq([]string{}, maps.Keys(n.hosts.literals)) // never nil
-	case s.literals != nil:
-		s.literals = slices.DeleteFunc(slices.Clone(s.literals), func(host string) bool { return !n.hosts.fits(host) })
-		if len(s.literals) == 0 {
-			c.wrongf(path, "fits none of the hosts of the rule around it: no request could fit")
-		}
+	n.reach = n.hosts.within(s.hosts)
+	if n.reach.empty() && n.hosts.open() {
+		c.wrongf(path, "fits none of the hosts of the rule around it: no request could fit")
 	}
-	s.around = append(slices.Clip(s.around), n.hosts)
-	s.hostText = hosts
-}
-
-// fitsHost reports whether all rules around fit a host.
-func (s *scope) fitsHost(host string) bool {
-	return !slices.ContainsFunc(s.around, func(hosts hostSet) bool { return !hosts.fits(host) })
+	s.hosts, s.literals, s.hostText = n.reach, nil, hosts
+	if !n.reach.open() {
+		s.literals = n.reach.entries() // never nil
+	}
 }
 
 func (c *compiler) matchPaths(path string, paths []string, n *node, s *scope) {
@@ -101,6 +98,11 @@ func (c *compiler) matchExtensions(path string, extensions map[string]string, n 
 		case len(key) > maxValue || len(value) > maxValue:
 			c.wrongf(path, "has a key or value longer than %d bytes", maxValue)
 		}
+		for _, around := range s.requires {
+			if around.key == key && around.value != value {
+				c.wrongf(at, "contradicts the rule around it, which requires another value: no request could fit")
+			}
+		}
 		n.requires = append(n.requires, extension{key, value})
 	}
 	s.requires = append(slices.Clip(s.requires), n.requires...)
@@ -131,6 +133,9 @@ func (s *scope) pattern() string {
 	}
 	if s.methods != nil {
 		parts = append(parts, strings.Join(s.methods, ","))
+	}
+	for _, network := range s.networks {
+		parts = append(parts, network.String())
 	}
 	for _, e := range s.requires {
 		parts = append(parts, e.key+"="+e.value)

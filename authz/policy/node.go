@@ -10,21 +10,31 @@ import (
 // that holds others.
 type node struct {
 	name     string
-	order    int // among the rules of the first level
+	path     string // of the option, such as [2].rules[0]
+	order    int    // among the rules of its level
 	hosts    hostSet
 	paths    []pathGlob // nil: any
 	methods  []string   // nil: any but CONNECT; inherited
-	requires []extension
+	grpc     bool
+	networks *networks
+	requires []extension // its own, sorted by key
 	rule     *authz.Rule // nil: not a leaf
+
 	children []*node
+	inner    index // of children
+
+	reach        *hostSet // the hosts that also the rules around fit
+	parent       *node
+	authenticate []string // a leaf's sources
+	remarks      []Finding
 }
 
 // extension is a context extension that a match requires.
 type extension struct{ key, value string }
 
-// fits reports whether the node's own match fits a request.
-func (n *node) fits(r *authz.Request) bool {
-	return n.hosts.fits(r.Host) && n.fitsMethod(r.Method) && n.fitsPath(r.Path) && n.fitsExtensions(r)
+// fitsRest reports whether all but host and path fit.
+func (n *node) fitsRest(r *authz.Request) bool {
+	return n.fitsMethod(r.Method) && n.fitsExtensions(r) && n.networks.fit(r.Client) && (!n.grpc || isGRPC(r.Headers))
 }
 
 func (n *node) fitsMethod(method string) bool {
@@ -55,32 +65,14 @@ func (n *node) fitsExtensions(r *authz.Request) bool {
 	return true
 }
 
-// readsPath reports whether the path of a request to a host takes part in the
-// decision, here or below.
-func (n *node) readsPath(host string) bool {
-	if !n.hosts.fits(host) {
-		return false
-	}
-	return n.paths != nil || slices.ContainsFunc(n.children, func(child *node) bool { return child.readsPath(host) })
-}
-
 // owner descends from a node that fits to the leaf that owns the request.
 func (n *node) owner(r *authz.Request) (*authz.Rule, *authz.Denial) {
 	for n.rule == nil {
-		child := firstFit(n.children, r)
+		child := n.inner.first(r)
 		if child == nil {
 			return nil, &authz.Denial{Reason: authz.NoRule, Rule: n.name}
 		}
 		n = child
 	}
 	return n.rule, nil
-}
-
-func firstFit(nodes []*node, r *authz.Request) *node {
-	for _, n := range nodes {
-		if n.fits(r) {
-			return n
-		}
-	}
-	return nil
 }

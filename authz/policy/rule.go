@@ -35,6 +35,20 @@ type Rule struct {
 	// Default: that of the rule around this one, else assertion.ttl.
 	TTL time.Duration `yaml:"ttl"`
 
+	// Claims are further claims of the identity to pass on, by name, beside
+	// assertion.claims. Default: those of the rule around this one.
+	Claims []string `yaml:"claims"`
+	// ClaimHeaders pass single claims in headers of their own, header to claim,
+	// beside assertion.claim_headers, and instead of them for the same header.
+	// Default: those of the rule around this one.
+	ClaimHeaders map[string]string `yaml:"claim_headers"`
+
+	// Mode is "enforce", or "report": whoever no allow clause admits is let
+	// through, with an assertion, and the record says what would have been
+	// denied. Authentication, deny clauses, groups that are unknown and clauses
+	// that cannot be evaluated deny as ever. Default: that of the rule around
+	// this one, else enforce.
+	Mode string `yaml:"mode"`
 	// Deny refuses callers for whom one of its clauses holds, whatever Allow
 	// says.
 	Deny Clauses `yaml:"deny"`
@@ -43,8 +57,8 @@ type Rule struct {
 	Allow Clauses `yaml:"allow"`
 
 	// Rules divide what this rule matches. They inherit match (each must fit
-	// as well as the rule around it), audience, authenticate, ttl, explain and
-	// bind.
+	// as well as the rule around it), audience, authenticate, ttl, claims,
+	// claim_headers, bind, mode and explain.
 	Rules []Rule `yaml:"rules"`
 
 	// Bind lists what the assertion is bound to, so that a leaked one is good
@@ -67,6 +81,14 @@ type Match struct {
 	// Methods are upper-case method names. Default: any but CONNECT, which
 	// has no path and fits only where it is listed and no paths are.
 	Methods []string `yaml:"methods"`
+	// GRPC are gRPC methods, package.Service/Method or package.Service/*. It
+	// stands for POST, these paths and a content type that begins with
+	// application/grpc, in place of methods and paths. What comes to such a path
+	// in another way is left to the rules that follow. Default: any request.
+	GRPC []string `yaml:"grpc"`
+	// Networks are ranges of the client's address as Envoy sees it, such as
+	// 10.0.0.0/8. A client whose address is unknown is in none. Default: any.
+	Networks []string `yaml:"networks"`
 	// Extensions are context extensions that Envoy's route must set to exactly
 	// these values.
 	Extensions map[string]string `yaml:"context_extensions"`
@@ -135,4 +157,6 @@ const (
 	maxValue   = 1024  // bytes of one entry
 	maxExplain = 1024  // bytes
 	maxDetail  = 256   // bytes
+	maxClaims  = 64    // claims, and claim headers, of one rule
+	maxHeaders = 64    // claim headers of all rules
 )
