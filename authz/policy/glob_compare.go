@@ -1,5 +1,8 @@
 package policy
 
+// everything is the glob that fits every path.
+var everything = pathGlob{"/**", []string{"**"}}
+
 // covers reports whether g fits every path that other fits. It may miss a case;
 // it never claims one that is not: the stars of other are taken for characters
 // that only stars of g fit.

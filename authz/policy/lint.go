@@ -57,12 +57,33 @@ func (l *linter) level(nodes []*node, x *index) {
 		case l.shadow(nodes[:i], n, x):
 			continue
 		}
+		l.rule(n)
 		l.findings = append(l.findings, n.remarks...)
 		if n.grpc {
 			l.otherWays(nodes[i+1:], n)
 		}
 		l.level(n.children, &n.inner)
 	}
+}
+
+func (l *linter) rule(n *node) {
+	switch {
+	case n.rule == nil:
+	case n.rule.Report:
+		l.add(n.path, OnlyReport, "rule %s records what its allow clauses refuse and lets it through: remove mode once the records are as expected", n.name)
+	case n.rule.Public && n.everyPath():
+		l.add(n.path, PublicAll, "rule %s lets everybody through to every path: name the paths that are meant to be public", n.name)
+	}
+}
+
+// everyPath reports whether neither the rule nor one around it leaves a path out.
+func (n *node) everyPath() bool {
+	for ; n != nil; n = n.parent {
+		if !n.coversPath(everything) {
+			return false
+		}
+	}
+	return true
 }
 
 // apart reports whether the paths of a rule and of one around it are disjoint.
@@ -100,19 +121,13 @@ func (n *node) coversPath(glob pathGlob) bool {
 // remarks are what the rule's own options say.
 func remarks(path string, r *Rule) []Finding {
 	var l linter
-	if r.Public && (r.Match.Paths == nil && r.Match.GRPC == nil || slices.Contains(r.Match.Paths, "/**")) {
-		l.add(path, PublicAll, "rule %s lets everybody through to every path it can: name the paths that are meant to be public", r.Name)
-	}
-	if r.Mode == "report" {
-		l.add(path+".mode", OnlyReport, "rule %s records what its allow clauses refuse and lets it through: remove mode once the records are as expected", r.Name)
-	}
 	for i := range r.Allow {
 		if opens(&r.Allow[i]) {
 			l.add(fmt.Sprintf("%s.allow[%d]", path, i), AllowAll, "every caller that the sources of rule %s know may: say which groups, domains or subjects, unless that is meant", r.Name)
 		}
 		l.empty(fmt.Sprintf("%s.allow[%d]", path, i), &r.Allow[i], "admits nobody")
 	}
-	if r.Allow != nil && len(r.Allow) == 0 && r.Mode != "report" {
+	if r.Allow != nil && len(r.Allow) == 0 {
 		l.add(path+".allow", EmptyList, "rule %s admits nobody: add a clause, unless that is meant", r.Name)
 	}
 	for i := range r.Deny {
@@ -168,36 +183,40 @@ func (l *linter) shadow(earlier []*node, n *node, x *index) bool {
 }
 
 func (l *linter) shadowed(n *node, hosts []string, paths []pathGlob, taken [][]*node) bool {
-	none := func(by *node) bool { return by == nil }
-	if !slices.ContainsFunc(taken, func(row []*node) bool { return slices.ContainsFunc(row, none) }) {
-		l.add(n.path, ShadowedRule, "no request reaches rule %s: %s above it own%s whatever it fits; move it up, or remove it", n.name, names(taken), s(taken))
+	if whole(taken) {
+		l.add(n.path, ShadowedRule, "no request reaches rule %s: %s above it %s whatever it fits; move it up, or remove it", n.name, names(taken), own(taken))
 		return true
 	}
+	dead := make([]bool, len(paths)) // for all hosts
+	for p := range paths {
+		var column [][]*node
+		for _, row := range taken {
+			column = append(column, row[p:p+1])
+		}
+		if dead[p] = whole(column); dead[p] {
+			l.add(n.path+".match.paths", ShadowedPath, "no request for path %s reaches rule %s: %s above it %s it; move the rule up, or remove the path",
+				paths[p].text, n.name, names(column), own(column))
+		}
+	}
 	for h, row := range taken {
-		switch by := row[0]; {
-		case !slices.ContainsFunc(row, none):
-			l.add(n.path+".match.hosts", ShadowedHost, "no request for host %s reaches rule %s: %s above it own%s it; move the rule up, or remove the host",
-				written(hosts[h]), n.name, names(taken[h:h+1]), s(taken[h:h+1]))
-		case len(row) == 1 || hosts[h][0] == '.' || hosts[h] == anyHost:
-		default:
-			if i := slices.IndexFunc(row, func(by *node) bool { return by != nil && !by.hosts.any && !by.hosts.literals[hosts[h]] }); i >= 0 {
-				by = row[i]
+		if one := taken[h : h+1]; whole(one) {
+			l.add(n.path+".match.hosts", ShadowedHost, "no request for host %s reaches rule %s: %s above it %s it; move the rule up, or remove the host",
+				written(hosts[h]), n.name, names(one), own(one))
+			continue
+		}
+		for p, by := range row {
+			if by != nil && !dead[p] && n.hosts.literals[hosts[h]] && !by.hosts.any && !by.hosts.literals[hosts[h]] {
 				l.add(n.path+".match.paths", WildcardHost, "path %s of host %s belongs to rule %s above, whose hosts have a wildcard, and not to rule %s: move this rule up, unless that is meant",
-					paths[i].text, hosts[h], by.name, n.name)
+					paths[p].text, hosts[h], by.name, n.name)
 			}
 		}
 	}
-	for p := range paths {
-		column := make([]*node, len(taken))
-		for h := range taken {
-			column[h] = taken[h][p]
-		}
-		if len(paths) > 1 && !slices.ContainsFunc(column, none) {
-			l.add(n.path+".match.paths", ShadowedPath, "no request for path %s reaches rule %s: %s above it own%s it; move the rule up, or remove the path",
-				paths[p].text, n.name, names([][]*node{column}), s([][]*node{column}))
-		}
-	}
 	return false
+}
+
+// whole reports whether nothing of a table is left.
+func whole(table [][]*node) bool {
+	return !slices.ContainsFunc(table, func(row []*node) bool { return slices.Contains(row, nil) })
 }
 
 // names names the rules of a table, each once.
@@ -215,11 +234,11 @@ func names(table [][]*node) string {
 	return strings.Join(text, ", ")
 }
 
-func s(table [][]*node) string {
+func own(table [][]*node) string {
 	if strings.Contains(names(table), ",") {
-		return ""
+		return "own"
 	}
-	return "s"
+	return "owns"
 }
 
 func written(entry string) string {
@@ -247,6 +266,9 @@ func (n *node) takenBy(earlier []*node, x *index, host string, path *pathGlob) *
 // takes reports whether n fits every request to a host and path that later
 // fits, by what each says and inherits.
 func (n *node) takes(later *node, host string, path *pathGlob) bool {
+	if path.text == "" && !later.fitsMethod("CONNECT") {
+		path = &everything
+	}
 	if !n.hosts.covers(host) || n.paths != nil && (path.text == "" || !n.coversPath(*path)) {
 		return false
 	}
