@@ -2,6 +2,7 @@ package policy_test
 
 import (
 	"fmt"
+	"net/netip"
 	"strings"
 	"testing"
 
@@ -220,10 +221,15 @@ func TestMatchAllocatesNothing(t *testing.T) {
 	for i := range 50 {
 		rules = append(rules,
 			public(fmt.Sprint("literal", i), policy.Match{Hosts: []string{"a.example"}, Paths: []string{fmt.Sprintf("/%d", i)}}),
-			public(fmt.Sprint("open", i), policy.Match{Hosts: []string{"*.example"}, Paths: []string{fmt.Sprintf("/**/%d/*x*", i)}}))
+			public(fmt.Sprint("open", i), policy.Match{Hosts: []string{"*.example"}, Paths: []string{fmt.Sprintf("/**/%d/**/*x*", i), fmt.Sprintf("/a/b*%d/*", i)}}),
+			public(fmt.Sprint("route", i), policy.Match{Extensions: map[string]string{"team": fmt.Sprint(i), "tier": "1"}, Networks: []string{"10.0.0.0/8", "::/0"}}),
+			public(fmt.Sprint("call", i), policy.Match{GRPC: []string{fmt.Sprintf("pkg.S%d/Get", i)}}))
 	}
-	p := compile(t, within(), append(rules, policy.Rule{Name: "nest", Rules: []policy.Rule{public("last", policy.Match{Paths: []string{"/a/**/z"}})}})...)
+	nest := policy.Rule{Name: "nest", Rules: []policy.Rule{public("last", policy.Match{Paths: []string{"/a/**/z"}, Networks: []string{"192.0.2.0/24"}})}}
+	p := compile(t, within(), append(rules, nest)...)
 	r := request(t, "GET a.example /a/b%20c/d/e/z")
+	r.Client = netip.MustParseAddr("::ffff:192.0.2.7")
+	r.Facts = route{extensions: map[string]string{"team": "7"}}
 	if got := verdict(t, p, r); got != "last" {
 		t.Fatal(got)
 	}
@@ -232,60 +238,67 @@ func TestMatchAllocatesNothing(t *testing.T) {
 	}
 }
 
-func BenchmarkMatch(b *testing.B) {
-	var rules []policy.Rule
-	for i := range 1000 {
-		host := fmt.Sprintf("h%d.example", i)
-		rules = append(rules, public(fmt.Sprint("a", i), policy.Match{Hosts: []string{host}, Paths: []string{"/v1/orders/*", "/v1/items/**"}, Methods: []string{"GET"}}))
-	}
-	p := compile(b, within(), rules...)
-	r := request(b, "GET h999.example /v1/items/7/parts")
-	b.ReportAllocs()
-	for b.Loop() {
-		if rule, _ := p.Match(r); rule == nil {
-			b.Fatal("no rule")
-		}
-	}
-}
-
-// FuzzEqualPathsHaveOneVerdict: percent-encoding a character that needs none
-// (RFC 3986 section 6.2.2.2) changes nothing, in whatever case its digits are.
-func FuzzEqualPathsHaveOneVerdict(f *testing.F) {
-	f.Add("/v1/admin/x", uint64(0b1010101))
-	f.Add("/v1/./a", uint64(1<<4))
-	f.Add("/v1/%61dmin/x", uint64(3))
-	f.Add("/v1/~a-b_c", ^uint64(0))
-	f.Add("/", uint64(1))
+// FuzzEqualRequestsHaveOneVerdict: what names the same host and the same path
+// (RFC 3986 section 6.2.2) is the same request, however it is spelled.
+func FuzzEqualRequestsHaveOneVerdict(f *testing.F) {
+	f.Add("a.example", "/v1/admin/x", uint64(0b1010101))
+	f.Add("b.A.example", "/v1/./a", uint64(1<<4))
+	f.Add("A.EXAMPLE", "/v1/%61dmin/x", uint64(3))
+	f.Add("x.y.example", "/v1/~a-b_c", ^uint64(0))
+	f.Add("[2001:db8::1]", "/", uint64(1))
+	f.Add("10.0.0.1", "/pkg.Service/Get", uint64(6))
 	p := compile(f, within(),
-		public("admin", policy.Match{Paths: []string{"/v1/admin", "/v1/admin/**"}}),
-		public("json", policy.Match{Paths: []string{"/**/*.json", "/*/~a*"}}),
-		public("v1", policy.Match{Paths: []string{"/v1/**"}}),
+		public("admin", policy.Match{Hosts: []string{"a.example", "*.a.example"}, Paths: []string{"/v1/admin", "/v1/admin/**"}}),
+		public("address", policy.Match{Hosts: []string{"[2001:db8::1]", "10.0.0.1"}, Paths: []string{"/**"}}),
+		public("json", policy.Match{Paths: []string{"/**/*.json", "/*/~a*", "/**/a/**/b", "/pkg.Service/Get"}}),
+		public("v1", policy.Match{Hosts: []string{"*.example"}, Paths: []string{"/v1/**", "/v*/x", "/v1/adm*/x", "/v2", "/v3"}}),
 	)
-	f.Fuzz(func(t *testing.T, path string, mask uint64) {
+	f.Fuzz(func(t *testing.T, host, path string, mask uint64) {
 		path = "/" + strings.TrimPrefix(path, "/")
-		plain, denial := authz.NewRequest("GET", "https", "a.example", path)
+		one, denial := authz.NewRequest("GET", "https", host, path)
 		if denial != nil {
 			return
 		}
-		var encoded strings.Builder
-		for i := 0; i < len(path); i++ {
-			c := path[i]
-			escape := i >= 2 && path[i-2] == '%' || i >= 1 && path[i-1] == '%'
-			switch unreserved := c == '-' || c == '_' || c == '~' || c >= '0' && c <= '9' || c|0x20 >= 'a' && c|0x20 <= 'z'; {
-			case !unreserved || escape || mask>>(i%64)&1 == 0:
-				encoded.WriteByte(c)
-			case i%2 == 0:
-				fmt.Fprintf(&encoded, "%%%02x", c)
-			default:
-				fmt.Fprintf(&encoded, "%%%02X", c)
-			}
+		otherHost, otherPath := spelledHost(host, mask), escaped(path, mask)
+		other, denial := authz.NewRequest("GET", "https", otherHost, otherPath)
+		if denial != nil || other.Host != one.Host || other.Ambiguous != one.Ambiguous || !one.Ambiguous && other.Path != one.Path {
+			t.Fatalf("%q%q is not %q%q", otherHost, otherPath, host, path)
 		}
-		other, denial := authz.NewRequest("GET", "https", "a.example", encoded.String())
-		if denial != nil {
-			t.Fatalf("%q is malformed as %q", path, encoded.String())
-		}
-		if a, b := verdict(t, p, plain), verdict(t, p, other); a != b {
-			t.Fatalf("%q: %s, but %q: %s", path, a, encoded.String(), b)
+		if a, b := verdict(t, p, one), verdict(t, p, other); a != b {
+			t.Fatalf("%q%q: %s, but %q%q: %s", host, path, a, otherHost, otherPath, b)
 		}
 	})
+}
+
+// spelledHost writes letters in upper case, a dot at the end or a port.
+func spelledHost(host string, mask uint64) string {
+	b := []byte(host)
+	for i, c := range b {
+		if 'a' <= c && c <= 'z' && mask>>(i%64)&1 == 1 {
+			b[i] -= 'a' - 'A'
+		}
+	}
+	if host = string(b); strings.Contains(host, ":") || strings.HasSuffix(host, ".") || host[0] == '[' {
+		return host
+	}
+	return host + []string{"", ".", ":443", ".:8443"}[mask>>62]
+}
+
+// escaped percent-encodes characters that need it not, in whatever case the
+// digits are.
+func escaped(path string, mask uint64) string {
+	var b strings.Builder
+	for i := 0; i < len(path); i++ {
+		c := path[i]
+		escape := i >= 2 && path[i-2] == '%' || i >= 1 && path[i-1] == '%'
+		switch unreserved := c == '-' || c == '_' || c == '~' || c >= '0' && c <= '9' || c|0x20 >= 'a' && c|0x20 <= 'z'; {
+		case !unreserved || escape || mask>>(i%64)&1 == 0:
+			b.WriteByte(c)
+		case i%2 == 0:
+			fmt.Fprintf(&b, "%%%02x", c)
+		default:
+			fmt.Fprintf(&b, "%%%02X", c)
+		}
+	}
+	return b.String()
 }
