@@ -89,13 +89,18 @@ func (n *node) everyPath() bool {
 // apart reports whether the paths of a rule and of one around it are disjoint.
 func apart(n *node) bool {
 	for around := n.parent; around != nil && n.paths != nil; around = around.parent {
-		if around.paths != nil && !slices.ContainsFunc(n.paths, func(own pathGlob) bool {
-			return slices.ContainsFunc(around.paths, func(other pathGlob) bool { return own.meets(&other) })
-		}) {
+		if around.paths != nil && !meet(n.paths, around.paths) {
 			return true
 		}
 	}
 	return false
+}
+
+// meet reports whether some path may fit a glob of each list.
+func meet(a, b []pathGlob) bool {
+	return slices.ContainsFunc(a, func(one pathGlob) bool {
+		return slices.ContainsFunc(b, func(other pathGlob) bool { return one.meets(&other) })
+	})
 }
 
 // otherWays looks for a later rule that owns requests to the paths of a gRPC rule
@@ -106,7 +111,7 @@ func (l *linter) otherWays(later []*node, n *node) {
 			!slices.ContainsFunc(n.reach.entries(), next.hosts.covers) {
 			continue
 		}
-		if slices.ContainsFunc(n.paths, next.coversPath) {
+		if next.paths == nil || meet(n.paths, next.paths) {
 			l.add(n.path, GRPCLeft, "rule %s owns requests to these methods that do not say they are gRPC, and the application may answer them: "+
 				"put a rule that denies these paths (an empty allow) between the two, unless it is as strict", next.name)
 			return

@@ -97,9 +97,6 @@ func parseNetwork(text string) (netip.Prefix, error) {
 		return netip.Prefix{}, fmt.Errorf("has address bits beyond its length: write %v, or the address alone", masked)
 	}
 	if addr := prefix.Addr(); addr.Is4In6() {
-		if prefix.Bits() < 96 {
-			return netip.Prefix{}, errors.New("is a part of the IPv4 addresses in IPv6 notation: write the IPv4 range")
-		}
 		prefix = netip.PrefixFrom(addr.Unmap(), prefix.Bits()-96)
 	}
 	return prefix, nil

@@ -1,0 +1,51 @@
+package policy_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"privyseal/authz"
+	"privyseal/authz/policy"
+)
+
+func TestModeAndClaimsAreInherited(t *testing.T) {
+	p := compile(t, within("corp"),
+		policy.Rule{Name: "top", Audience: "app", Mode: "report", Claims: []string{"team"}, ClaimHeaders: map[string]string{"x-team": "team", "x-who": "email"}, Rules: []policy.Rule{
+			{Name: "same", Allow: anybody},
+			{Name: "own", Mode: "enforce", Claims: []string{"floor"}, ClaimHeaders: map[string]string{"x-floor": "floor"}, Allow: anybody},
+			{Name: "bare", Claims: []string{}, ClaimHeaders: map[string]string{}, Allow: anybody},
+			public("open", policy.Match{}),
+		}},
+		policy.Rule{Name: "plain", Audience: "app", Allow: anybody},
+	)
+	var got []string
+	for _, r := range p.Rules() {
+		got = append(got, fmt.Sprintf("%s %v %v %v", r.Name, r.Report, r.Claims, r.ClaimHeaders))
+	}
+	want := []string{
+		"same true [team] [{x-team team} {x-who email}]",
+		"own false [floor] [{x-floor floor}]",
+		"bare true [] []",
+		"open false [] []",
+		"plain false [] []",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("rules\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	if got := p.ClaimHeaders(); !slices.Equal(got, []string{"x-floor", "x-team", "x-who"}) {
+		t.Errorf("owned headers: %q", got)
+	}
+}
+
+// TestReportModeLeavesTheVerdictToTheJudge: what is let through is the
+// authorizer's affair, so that tools see the verdict.
+func TestReportModeLeavesTheVerdictToTheJudge(t *testing.T) {
+	rule := policy.Rule{Mode: "report", Allow: policy.Clauses{{Groups: []string{"staff"}}}, Deny: policy.Clauses{{Groups: []string{"suspended"}, Detail: "no"}}}
+	for want, groups := range map[string][]string{"allowed": {"staff"}, "not_allowed": {"guests"}, "denied_by_rule: no": {"suspended"}} {
+		if got := judged(t, within("corp"), rule, authz.Identity{Source: "corp", Subject: "u", Groups: groups}); got != want {
+			t.Errorf("%q: %s, want %s", groups, got, want)
+		}
+	}
+}
