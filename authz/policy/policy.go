@@ -49,8 +49,14 @@ func (p *Policy) Rules() []*authz.Rule { return slices.Clone(p.rules) }
 // all literal: those of which a host-dependent issuer can speak.
 func (p *Policy) Hosts() []string { return slices.Clone(p.hosts) }
 
-// ClaimHeaders implements [authz.HeaderOwner].
-func (p *Policy) ClaimHeaders() []string { return slices.Clone(p.headers) }
+// ClaimHeaders implements [authz.HeaderOwner]. The nil policy of rules that did
+// not compile has none, so that the mistakes around it can be told as well.
+func (p *Policy) ClaimHeaders() []string {
+	if p == nil {
+		return nil
+	}
+	return slices.Clone(p.headers)
+}
 
 // MaxTTL is the longest life of an assertion under these rules; without a rule
 // that signs, the default life.
