@@ -77,17 +77,18 @@ func newOwned(names []string) owned {
 // oneSpelling holds that no claim header of a rule is the assertion's, or another
 // spelling of one that assertion.claim_headers names.
 func oneSpelling(assertion string, headers, ofRules []string) error {
+	var errs []error
 	for _, header := range ofRules {
 		if folded(header) == folded(assertion) {
-			return &OptionError{"header", errors.New("is also among the claim headers of a rule")}
+			errs = append(errs, &OptionError{"header", fmt.Errorf("is %s, which a rule sets as a claim header: rename one of them", assertion)})
 		}
 		for _, other := range headers {
 			if other != header && folded(other) == folded(header) {
-				return &OptionError{"claim_headers." + other, fmt.Errorf("is another spelling of %s, which a rule sets: applications may read one for the other", header)}
+				errs = append(errs, &OptionError{"claim_headers." + other, fmt.Errorf("is another spelling of %s, which a rule sets: applications may read one for the other", header)})
 			}
 		}
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // spellings returns the name with each of its '-' as '-' or '_'.

@@ -1,6 +1,7 @@
 package authz
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -77,7 +78,8 @@ func TestClaimHeadersHaveOneSpellingInAllRules(t *testing.T) {
 			Policy: owning{only(signing()), c.headers}, Signer: edSigner{"k"},
 			Assertion: AssertionOptions{ClaimHeaders: map[string]string{"x-user": "sub"}},
 		})
-		option, _ := err.(*OptionError)
+		var option *OptionError
+		errors.As(err, &option)
 		if c.path == "" && err != nil || c.path != "" && (option == nil || option.Path != c.path) {
 			t.Errorf("%q: %v, want a mistake at %q", c.headers, err, c.path)
 		}

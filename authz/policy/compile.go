@@ -141,7 +141,7 @@ func (c *compiler) name(path, name string) {
 		return
 	}
 	if first, taken := c.names[name]; taken {
-		c.wrongf(path, "%s is also the name of %s; records could not tell them apart", name, first)
+		c.wrongf(path, "%s is also the name of rules%s; records could not tell them apart", name, strings.TrimSuffix(first, ".name"))
 		return
 	}
 	c.names[name] = path

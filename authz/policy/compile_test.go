@@ -42,8 +42,8 @@ func TestMistakes(t *testing.T) {
 		{rules{{Name: "A", Public: true}}, "[0].name", "is not a name"},
 		{rules{{Name: "-a", Public: true}}, "[0].name", "is not a name"},
 		{rules{{Name: strings.Repeat("a", 65), Public: true}}, "[0].name", "longer than 64"},
-		{rules{public("a", policy.Match{}), public("a", policy.Match{})}, "[1].name", "also the name of [0].name"},
-		{rules{public("a", policy.Match{}), {Name: "b", Rules: rules{public("a", policy.Match{})}}}, "[1].rules[0].name", "also the name of [0].name"},
+		{rules{public("a", policy.Match{}), public("a", policy.Match{})}, "[1].name", "also the name of rules[0];"},
+		{rules{public("a", policy.Match{}), {Name: "b", Rules: rules{public("a", policy.Match{})}}}, "[1].rules[0].name", "also the name of rules[0];"},
 
 		{open(policy.Match{Hosts: []string{}}), "[0].match.hosts", "is empty"},
 		{open(policy.Match{Paths: []string{}}), "[0].match.paths", "is empty"},

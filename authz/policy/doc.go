@@ -33,6 +33,17 @@
 // rule for the host reads paths at all, because the application's reading could
 // be the one that an earlier rule protects.
 //
+// A gRPC method (grpc) is a POST to /package.Service/Method whose content type
+// says gRPC or gRPC-Web. The client chooses the content type, and applications
+// may answer the same path in other protocols: what does not say it is gRPC goes
+// on to the rules below, so let none of them be more generous with the path.
+//
+// A network (networks) is a range of the client's address as Envoy reports it,
+// which is the address before Envoy or, by x-forwarded-for, what proxies in front
+// are trusted to say. IPv4 addresses in IPv6 notation are IPv4 addresses. A client
+// whose address is unknown is in no network, so that a rule with networks does not
+// fit it: what such a rule admits only inside, rules below must not admit outside.
+//
 // A host is a name or an IP literal in brackets or dotted form; "*.example.com"
 // is one or more labels below example.com, and not example.com; "*" is any.
 //
@@ -57,13 +68,29 @@
 // Groups that a source could not list completely are unknown: the first clause
 // reached that reads them denies with [authz.GroupsUnknown].
 //
+// # Trying a rule
+//
+// A rule in report mode records what its allow clauses refuse (WouldDeny in
+// [authz.Record]) and lets it through with the assertion that an allowed request
+// has. It waives nothing else: who is not known is asked to authenticate, deny
+// clauses deny, and so do groups that are unknown and clauses that cannot be
+// evaluated, since what they would have said is not known.
+//
+// [Lint] names rules that no request reaches and rules that admit more than is
+// commonly meant; [Routes] is the table of what a policy decides.
+//
 // # Invariants and bounds
 //
 //   - A [Policy] is immutable and safe for concurrent use. Match allocates only
 //     for a denial.
-//   - Matching one glob costs at most the product of its length and the path's.
+//   - Rules are found through an index: ten thousand cost what ten do, except
+//     rules that the same hosts and paths fit and that differ in methods or
+//     networks only, which are asked one after the other.
+//   - Comparing one glob costs at most the product of its length and the path's;
+//     searching all of them at most the product of the path's segments and the
+//     states of the globs that begin like it.
 //   - At most 20000 rules, nested at most 8 deep; at most 10000 values in a
-//     list; globs and values of at most 1024 bytes.
+//     list; globs and values of at most 1024 bytes; 64 claim headers in all.
 //   - Every rule that signs has an audience that no client chooses, and, if the
 //     issuer depends on the host, matches literal hosts only.
 package policy

@@ -20,7 +20,7 @@ type pathGlob struct {
 func compilePath(text string) (pathGlob, error) {
 	switch {
 	case !strings.HasPrefix(text, "/"):
-		return pathGlob{}, errors.New("does not begin with '/'")
+		return pathGlob{}, errors.New("does not begin with '/': a glob is compared with the whole path, and is no regular expression")
 	case len(text) > maxValue:
 		return pathGlob{}, fmt.Errorf("is longer than %d bytes", maxValue)
 	case strings.Contains(text, "%"):
