@@ -131,6 +131,7 @@ func (c *compiler) rule(path string, r *Rule, parent *node, around *scope) *node
 	}
 	n.rule = c.leaf(path, r, &within)
 	n.authenticate, n.remarks = within.authenticate, remarks(path, r)
+	n.nobody = r.Allow != nil && len(r.Allow) == 0 && !within.report
 	c.leaves = append(c.leaves, n.rule)
 	return n
 }
@@ -186,11 +187,10 @@ func (c *compiler) inherit(path string, r *Rule, within *scope) {
 	}
 	within.bind = c.binding(path+".bind", r.Bind, within.bind)
 	c.passOn(path, r, within)
-	switch r.Mode {
-	case "":
-	case "enforce", "report":
+	if r.Mode != "" {
 		within.report = r.Mode == "report"
-	default:
+	}
+	if r.Mode != "" && r.Mode != "enforce" && r.Mode != "report" {
 		c.wrong(path+".mode", unknown("mode", r.Mode, []string{"enforce", "report"}))
 	}
 	if r.Authenticate != nil {
@@ -209,47 +209,6 @@ func (c *compiler) inherit(path string, r *Rule, within *scope) {
 		within.audience, within.audienceFrom = r.Audience, authz.AudienceHost
 	case r.AudienceFrom != "":
 		within.audience, within.audienceFrom = "", authz.AudienceContext
-	}
-}
-
-// passOn applies what the rule says of claims beside those of every assertion.
-func (c *compiler) passOn(path string, r *Rule, within *scope) {
-	if r.Claims != nil {
-		c.bounded(path+".claims", len(r.Claims))
-		for i, name := range r.Claims {
-			at := fmt.Sprintf("%s.claims[%d]", path, i)
-			c.wrong(at, authz.ValidClaimName(name))
-			if slices.Contains(r.Claims[:i], name) {
-				c.wrongf(at, "is listed twice: the assertion would have two members of one name")
-			}
-		}
-		within.claims = slices.Clone(r.Claims)
-	}
-	if r.ClaimHeaders != nil {
-		c.bounded(path+".claim_headers", len(r.ClaimHeaders))
-		within.claimHeaders = nil
-		for _, header := range slices.Sorted(maps.Keys(r.ClaimHeaders)) {
-			c.claimHeader(path+".claim_headers."+header, header, r.ClaimHeaders[header])
-			within.claimHeaders = append(within.claimHeaders, authz.ClaimHeader{Header: header, Claim: r.ClaimHeaders[header]})
-		}
-	}
-}
-
-// claimHeader holds that a header has one spelling in all rules: of two,
-// applications may read one for the other.
-func (c *compiler) claimHeader(path, header, claim string) {
-	if err := authz.ValidHeaderName(header); err != nil {
-		c.wrong(path, err)
-		return
-	}
-	c.wrong(path, authz.ValidHeaderClaim(claim))
-	dashed := strings.ReplaceAll(header, "_", "-")
-	if other, known := c.headers[dashed]; known && other != header {
-		c.wrongf(path, "is another spelling of %s: applications may read one for the other", other)
-	} else if !known && len(c.headers) == maxHeaders {
-		c.wrongf(path, "is one header too many: all rules together set at most %d, because every request loses each of them", maxHeaders)
-	} else {
-		c.headers[dashed] = header
 	}
 }
 

@@ -148,12 +148,14 @@ func (h *hostSet) within(around *hostSet) *hostSet {
 		return h
 	}
 	common := &hostSet{}
-	for _, pair := range [...][2]*hostSet{{h, around}, {around, h}} {
-		if !pair[1].open() && pair[0] == around {
-			continue // h names hosts only: those in common were found as its own
+	for _, entry := range h.entries() {
+		if around.covers(entry) {
+			common.insert(entry)
 		}
-		for _, entry := range pair[0].entries() {
-			if pair[1].covers(entry) {
+	}
+	if h.open() { // else it covers nothing but its own entries
+		for _, entry := range around.entries() {
+			if h.covers(entry) {
 				common.insert(entry)
 			}
 		}

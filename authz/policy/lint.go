@@ -104,14 +104,19 @@ func meet(a, b []pathGlob) bool {
 }
 
 // otherWays looks for a later rule that owns requests to the paths of a gRPC rule
-// that do not look like gRPC.
+// that do not look like gRPC, up to one that refuses them all.
 func (l *linter) otherWays(later []*node, n *node) {
+	hosts := n.reach.entries()
 	for _, next := range later {
-		if next.grpc || next.networks != nil || len(next.requires) > 0 || !next.fitsMethod("POST") ||
-			!slices.ContainsFunc(n.reach.entries(), next.hosts.covers) {
+		if next.grpc || next.networks != nil || len(next.requires) > 0 || !next.fitsMethod("POST") || !slices.ContainsFunc(hosts, next.hosts.covers) {
 			continue
 		}
-		if next.paths == nil || meet(n.paths, next.paths) {
+		open := func(entry string) bool { return !next.hosts.covers(entry) }
+		left := func(glob pathGlob) bool { return !next.coversPath(glob) }
+		if next.nobody && !slices.ContainsFunc(hosts, open) && !slices.ContainsFunc(n.paths, left) {
+			return
+		}
+		if !next.nobody && (next.paths == nil || meet(n.paths, next.paths)) {
 			l.add(n.path, GRPCLeft, "rule %s owns requests to these methods that do not say they are gRPC, and the application may answer them: "+
 				"put a rule that denies these paths (an empty allow) between the two, unless it is as strict", next.name)
 			return
@@ -163,7 +168,7 @@ func (l *linter) empty(path string, c *Clause, effect string) {
 }
 
 // maxPairs bounds the pairs of a host and a path that are looked at one by one
-// for a rule; of a rule with more, only the whole is.
+// for a rule; one with more is taken for reached.
 const maxPairs = 1 << 12
 
 // shadow looks at each pair of a host and a path that a rule fits, and at the
@@ -288,7 +293,7 @@ func (n *node) takes(later *node, host string, path *pathGlob) bool {
 
 // example is a request that a rule fits, unless the rules around do not.
 func (n *node) example(host string, path *pathGlob) *authz.Request {
-	r := &authz.Request{Method: "GET", Host: host, Headers: authz.HeaderMap{}, Facts: requirements{required: n.requires}}
+	r := &authz.Request{Method: "EXAMPLE", Host: host, Headers: authz.HeaderMap{}, Facts: requirements{required: n.requires}}
 	switch {
 	case host == anyHost:
 		r.Host = "host.privyseal-example"

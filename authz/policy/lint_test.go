@@ -71,8 +71,12 @@ func TestLint(t *testing.T) {
 		"report":                 {[]policy.Rule{{Name: "n", Audience: "app", Mode: "report", Rules: []policy.Rule{{Name: "a", Allow: staff}}}}, []string{"rules[0].rules[0] report-only"}},
 		"gRPC in another way":    {[]policy.Rule{rule("a", match{GRPC: []string{"s.S/M"}}), rule("b", paths("/s.S/**"))}, []string{"rules[0] grpc-other-ways"}},
 		"gRPC and nothing after": {[]policy.Rule{rule("a", match{GRPC: []string{"s.S/M"}}), rule("b", paths("/t.T/**"))}, nil},
-		"gRPC shadowed":          {[]policy.Rule{rule("a", match{GRPC: []string{"s.S/*"}}), rule("b", match{GRPC: []string{"s.S/M"}})}, []string{"rules[1] shadowed-rule"}},
-		"gRPC is not all POSTs":  {[]policy.Rule{rule("a", match{GRPC: []string{"s.S/*"}}), rule("b", match{Paths: []string{"/s.S/M"}, Methods: []string{"POST"}})}, []string{"rules[0] grpc-other-ways"}},
+		"gRPC and nothing else": {
+			[]policy.Rule{rule("a", match{GRPC: []string{"s.S/M"}}), {Name: "b", Audience: "app", Match: paths("/s.S/**"), Allow: policy.Clauses{}}, rule("c", match{})},
+			[]string{"rules[1].allow empty-list"},
+		},
+		"gRPC shadowed":         {[]policy.Rule{rule("a", match{GRPC: []string{"s.S/*"}}), rule("b", match{GRPC: []string{"s.S/M"}})}, []string{"rules[1] shadowed-rule"}},
+		"gRPC is not all POSTs": {[]policy.Rule{rule("a", match{GRPC: []string{"s.S/*"}}), rule("b", match{Paths: []string{"/s.S/M"}, Methods: []string{"POST"}})}, []string{"rules[0] grpc-other-ways"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := compile(t, within("corp"), c.rules...)

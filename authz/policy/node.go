@@ -26,6 +26,7 @@ type node struct {
 	reach        *hostSet // the hosts that also the rules around fit
 	parent       *node
 	authenticate []string // a leaf's sources
+	nobody       bool     // a leaf that admits nobody
 	remarks      []Finding
 }
 

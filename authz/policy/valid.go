@@ -54,13 +54,6 @@ func (c *compiler) text(path, text string, limit int) {
 	}
 }
 
-// bounded bounds what a rule passes on.
-func (c *compiler) bounded(path string, n int) {
-	if n > maxClaims {
-		c.wrongf(path, "has %d entries, over %d", n, maxClaims)
-	}
-}
-
 // unknown says that a name is none of those known, and which may be meant.
 func unknown(what, name string, known []string) error {
 	known = slices.Sorted(slices.Values(known))
