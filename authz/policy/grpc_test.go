@@ -38,6 +38,8 @@ func TestGRPCMethods(t *testing.T) {
 		{"POST a.example /shop.v1.Orders/Get", "application/grpcx", "no_rule"},
 		{"POST a.example /shop.v1.Orders/Get", "text/plain, application/grpc", "no_rule"},
 		{"POST a.example /shop.v1.Orders/Get", "application/grpc,text/plain", "no_rule"},
+		{"POST a.example /shop.v1.Orders/Get", "application/grpc+proto,text/plain", "no_rule"},
+		{"POST a.example /shop.v1.Orders/Get", "application/grpc; a=b, text/plain", "no_rule"},
 		{"POST a.example /shop.v1.Orders/Get", "", "no_rule"},
 		{"POST a.example //shop.v1.Orders/Get", grpc, "ambiguous_path"},
 		{"POST a.example /x/../shop.v1.Orders/Get", grpc, "ambiguous_path"},

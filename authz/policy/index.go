@@ -178,7 +178,7 @@ func (w *walk) group(g *group) {
 		}
 	}
 	w.bucket(&g.open)
-	if g.tree != nil && w.request.Path != "" {
+	if g.tree != nil {
 		w.tree(g.tree)
 	}
 }

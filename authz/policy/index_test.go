@@ -179,6 +179,28 @@ func TestBeyondItsBoundsTheIndexDecidesTheSame(t *testing.T) {
 	}
 }
 
+// TestGroupsOfOneRequestKeepTrackApart: the "**" that one group's search has been
+// at are not those of another.
+func TestGroupsOfOneRequestKeepTrackApart(t *testing.T) {
+	named := many(10, func(i int) Match {
+		return Match{Hosts: []string{"a.example"}, Paths: []string{fmt.Sprintf("/**/a/**/x%d", i)}}
+	})
+	anywhere := many(10, func(i int) Match { return Match{Paths: []string{fmt.Sprintf("/**/a/**/y%d", i)}} })
+	for i := range anywhere {
+		anywhere[i].Name = fmt.Sprint("y", i)
+	}
+	p := compiled(t, append(named, anywhere...)...)
+	if p.index.literal["a.example"].tree.nested == 0 || p.index.any.tree.nested == 0 {
+		t.Fatal("no nested states")
+	}
+	for _, want := range []string{"r0", "r9", "y0", "y9"} {
+		path := "/a/" + strings.Replace(want, "r", "x", 1)
+		if rule, _ := p.Match(asked(t, "GET", "a.example", path)); rule == nil || rule.Name != want {
+			t.Errorf("%s: %v, want %s", path, rule, want)
+		}
+	}
+}
+
 func TestHostsOfTheSameRulesShareTheirIndex(t *testing.T) {
 	var hosts, paths []string
 	for i := range 2000 {
