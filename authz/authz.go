@@ -248,7 +248,7 @@ func (c *check) judge(ctx context.Context) (err error) {
 // excusable reports whether a denial says no more than that no allow clause
 // holds, which is all that report mode lets through: a stronger login is still
 // asked for, and what could not be evaluated could have been a deny clause.
-func excusable(d *Denial) bool { return d != nil && d.Reason == NotAllowed && d.StepUp == nil }
+func excusable(d *Denial) bool { return d.Reason == NotAllowed && d.StepUp == nil }
 
 // deny turns an error into the reply of a denial.
 func (c *check) deny(ctx context.Context, err error) {

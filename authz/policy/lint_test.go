@@ -35,7 +35,7 @@ func TestLint(t *testing.T) {
 		"shadowed":              {[]policy.Rule{rule("a", paths("/v1/**")), rule("b", paths("/v1/x/*", "/v1/**/y"))}, []string{"rules[1] shadowed-rule"}},
 		"shadowed by two":       {[]policy.Rule{rule("a", paths("/a/**")), rule("b", paths("/b")), rule("c", paths("/a/*", "/b"))}, []string{"rules[2] shadowed-rule"}},
 		"shadowed by all paths": {[]policy.Rule{rule("a", paths("/**")), rule("b", match{})}, []string{"rules[1] shadowed-rule"}},
-		"CONNECT has no path":   {[]policy.Rule{rule("a", paths("/**")), rule("b", match{Methods: []string{"CONNECT", "GET"}})}, nil},
+		"CONNECT has no path":   {[]policy.Rule{rule("a", paths("/**")), rule("b", match{Methods: []string{"GET", "CONNECT"}})}, nil},
 		"a directory is not within itself": {
 			[]policy.Rule{rule("a", paths("/v1/**")), rule("b", paths("/v1"))}, nil,
 		},
@@ -71,6 +71,10 @@ func TestLint(t *testing.T) {
 		"report":                 {[]policy.Rule{{Name: "n", Audience: "app", Mode: "report", Rules: []policy.Rule{{Name: "a", Allow: staff}}}}, []string{"rules[0].rules[0] report-only"}},
 		"gRPC in another way":    {[]policy.Rule{rule("a", match{GRPC: []string{"s.S/M"}}), rule("b", paths("/s.S/**"))}, []string{"rules[0] grpc-other-ways"}},
 		"gRPC and nothing after": {[]policy.Rule{rule("a", match{GRPC: []string{"s.S/M"}}), rule("b", paths("/t.T/**"))}, nil},
+		"gRPC takes no other call": {
+			[]policy.Rule{rule("a", match{GRPC: []string{"s.S/*"}}), rule("b", paths("/s.S/some")), rule("c", match{Paths: []string{"/s.S/*"}, Methods: []string{"POST"}})},
+			[]string{"rules[0] grpc-other-ways"},
+		},
 		"gRPC and nothing else": {
 			[]policy.Rule{rule("a", match{GRPC: []string{"s.S/M"}}), {Name: "b", Audience: "app", Match: paths("/s.S/**"), Allow: policy.Clauses{}}, rule("c", match{})},
 			[]string{"rules[1].allow empty-list"},
