@@ -35,7 +35,7 @@ func TestLint(t *testing.T) {
 		"shadowed":              {[]policy.Rule{rule("a", paths("/v1/**")), rule("b", paths("/v1/x/*", "/v1/**/y"))}, []string{"rules[1] shadowed-rule"}},
 		"shadowed by two":       {[]policy.Rule{rule("a", paths("/a/**")), rule("b", paths("/b")), rule("c", paths("/a/*", "/b"))}, []string{"rules[2] shadowed-rule"}},
 		"shadowed by all paths": {[]policy.Rule{rule("a", paths("/**")), rule("b", match{})}, []string{"rules[1] shadowed-rule"}},
-		"CONNECT has no path":   {[]policy.Rule{rule("a", paths("/**")), rule("b", match{Methods: []string{"GET", "CONNECT"}})}, nil},
+		"CONNECT has no path":   {[]policy.Rule{rule("a", match{Paths: []string{"/**"}, Methods: []string{"GET", "CONNECT"}}), rule("b", match{Methods: []string{"GET", "CONNECT"}})}, nil},
 		"a directory is not within itself": {
 			[]policy.Rule{rule("a", paths("/v1/**")), rule("b", paths("/v1"))}, nil,
 		},
