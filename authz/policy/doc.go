@@ -90,7 +90,7 @@
 //     searching all of them at most the product of the path's segments and the
 //     states of the globs that begin like it.
 //   - At most 20000 rules, nested at most 8 deep; at most 10000 values in a
-//     list; globs and values of at most 1024 bytes; 64 claim headers in all.
+//     list; globs and values of at most 1024 bytes; 32 claim headers in all.
 //   - Every rule that signs has an audience that no client chooses, and, if the
 //     issuer depends on the host, matches literal hosts only.
 package policy

@@ -233,6 +233,28 @@ func BenchmarkMatch(b *testing.B) {
 	}
 }
 
+// BenchmarkMatchInTurn asks for every rule in turn: the processor's caches hold
+// ten rules and not ten thousand.
+func BenchmarkMatchInTurn(b *testing.B) {
+	for _, shape := range shapes[:3] {
+		for _, n := range []int{10, 10000} {
+			b.Run(fmt.Sprintf("%s/%d", shape.name, n), func(b *testing.B) {
+				p := compiled(b, many(n, shape.rule)...)
+				requests := make([]*authz.Request, n)
+				for i := range requests {
+					host, path := shape.last(i * 7919 % n)
+					requests[i] = asked(b, "GET", host, path)
+				}
+				for i := 0; b.Loop(); i++ {
+					if rule, _ := p.Match(requests[i%n]); rule == nil {
+						b.Fatal("no rule")
+					}
+				}
+			})
+		}
+	}
+}
+
 // BenchmarkCompile reports the time and, as B/op, what is allocated on the way.
 func BenchmarkCompile(b *testing.B) {
 	for _, shape := range shapes[:3] {

@@ -1,11 +1,28 @@
 package policy_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
 	"privyseal/authz/policy"
 )
+
+func numbered(prefix string, n int) []string {
+	list := make([]string, n)
+	for i := range list {
+		list[i] = fmt.Sprint(prefix, i)
+	}
+	return list
+}
+
+func manyHeaders(from, to int) map[string]string {
+	headers := map[string]string{}
+	for i := from; i < to; i++ {
+		headers[fmt.Sprintf("x-%02d", i)] = "a"
+	}
+	return headers
+}
 
 func TestMistakesInMatchersAndWhatIsPassedOn(t *testing.T) {
 	type rules = []policy.Rule
@@ -57,6 +74,9 @@ func TestMistakesInMatchersAndWhatIsPassedOn(t *testing.T) {
 		{signing(policy.Rule{Claims: []string{"a", "a"}}), "[0].claims[1]", "listed twice"},
 		{headers(map[string]string{"cookie": "a"}), "[0].claim_headers.cookie", "never set"},
 		{headers(map[string]string{"x-a": "aud"}), "[0].claim_headers.x-a", "only privyseal makes"},
+		{signing(policy.Rule{Claims: numbered("c", 65)}), "[0].claims", "over 64"},
+		{headers(manyHeaders(0, 33)), "[0].claim_headers.x-32", "at most 32"},
+		{append(headers(manyHeaders(0, 32)), policy.Rule{Name: "b", Audience: "b", ClaimHeaders: manyHeaders(31, 33), Allow: anybody}), "[1].claim_headers.x-32", "at most 32"},
 		{headers(map[string]string{"x-a": "a", "x_a": "b"}), "[0].claim_headers.x_a", "another spelling of x-a"},
 	} {
 		_, err := policy.Compile(c.rules, within("corp"))

@@ -158,5 +158,5 @@ const (
 	maxExplain = 1024  // bytes
 	maxDetail  = 256   // bytes
 	maxClaims  = 64    // claims, and claim headers, of one rule
-	maxHeaders = 64    // claim headers of all rules
+	maxHeaders = 32    // claim headers of all rules
 )
