@@ -83,7 +83,7 @@
 //
 //   - A [Policy] is immutable and safe for concurrent use. Match allocates only
 //     for a denial.
-//   - Rules are found through an index: ten thousand cost what ten do, except
+//   - Rules are found through an index: ten thousand cost hardly more than ten, except
 //     rules that the same hosts and paths fit and that differ in methods or
 //     networks only, which are asked one after the other.
 //   - Comparing one glob costs at most the product of its length and the path's;
