@@ -58,7 +58,7 @@ func (p *plain) fits(m *policy.Match, r *authz.Request, methods []string) bool {
 	}
 	if m.GRPC != nil {
 		kind := strings.ToLower(strings.Join(r.Headers.Values("content-type"), ","))
-		if !regexp.MustCompile(`^application/grpc(-web.*|[+;].*)?$`).MatchString(kind) || strings.Contains(kind, ",") ||
+		if !grpcType.MatchString(kind) || strings.Contains(kind, ",") ||
 			!slices.ContainsFunc(m.GRPC, func(method string) bool { return p.fitsPath("/"+method, r.Path) }) {
 			return false
 		}
@@ -73,6 +73,8 @@ func (p *plain) fits(m *policy.Match, r *authz.Request, methods []string) bool {
 	}
 	return true
 }
+
+var grpcType = regexp.MustCompile(`^application/grpc(-web.*|[+;].*)?$`)
 
 func fitsHost(hosts []string, host string) bool {
 	return hosts == nil || slices.ContainsFunc(hosts, func(h string) bool {
@@ -208,13 +210,21 @@ func (g *generator) compiled(t *testing.T, n int) ([]policy.Rule, *policy.Policy
 		if err == nil {
 			return rules, p
 		}
-		mistakes := mistakes(t, err)
-		slices.SortFunc(mistakes, func(a, b *authz.OptionError) int { return strings.Compare(b.Path, a.Path) })
-		var at int
-		if _, err := fmt.Sscanf(mistakes[0].Path, "[%d]", &at); err != nil {
-			t.Fatal(err)
+		refused := map[int]bool{}
+		for _, m := range mistakes(t, err) {
+			var at int
+			if _, err := fmt.Sscanf(m.Path, "[%d]", &at); err != nil {
+				t.Fatal(err)
+			}
+			refused[at] = true
 		}
-		rules = slices.Delete(rules, at, at+1)
+		var kept []policy.Rule
+		for i, rule := range rules {
+			if !refused[i] {
+				kept = append(kept, rule)
+			}
+		}
+		rules = kept
 	}
 }
 
@@ -255,11 +265,15 @@ func TestTheIndexDecidesAsTheDocumentationSays(t *testing.T) {
 	p := &plain{expressions: map[string]*regexp.Regexp{}}
 	verdicts, owned, dead := map[string]int{}, 0, 0
 	for set := range 2500 {
-		rules, compiled := g.compiled(t, 1+g.IntN(1+set%50))
+		size := 1 + g.IntN(1+set%50)
+		if set%250 == 0 {
+			size = 500
+		}
+		rules, compiled := g.compiled(t, size)
 		p.rules = rules
 		unreached := newUnreached(compiled)
 		dead += len(unreached.rules)
-		for range 60 {
+		for range 50 {
 			r := g.request(t)
 			want, got := p.verdict(r), verdict(t, compiled, r)
 			if got != want {
