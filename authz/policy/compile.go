@@ -130,7 +130,7 @@ func (c *compiler) rule(path string, r *Rule, parent *node, around *scope) *node
 		return n
 	}
 	n.rule = c.leaf(path, r, &within)
-	n.authenticate, n.remarks = within.authenticate, remarks(path, r)
+	n.authenticate, n.remarks = slices.Clone(within.authenticate), remarks(path, r)
 	n.nobody = r.Allow != nil && len(r.Allow) == 0 && !within.report
 	c.leaves = append(c.leaves, n.rule)
 	return n

@@ -189,6 +189,12 @@ func TestCompileLeavesItsArgumentsAlone(t *testing.T) {
 	if !slices.Equal(rule.Authenticate, []string{"edge", "corp"}) || !slices.Equal(rule.Allow[0].From, []string{"x", "corp"}) {
 		t.Errorf("%+v", rule)
 	}
+	rule = policy.Rule{Name: "a", Audience: "app", Authenticate: []string{"edge"}, Claims: []string{"team"}, Match: policy.Match{Methods: []string{"GET"}, Paths: []string{"/a"}}, Allow: anybody}
+	p := compile(t, within("edge", "corp"), rule)
+	rule.Authenticate[0], rule.Claims[0], rule.Match.Methods[0], rule.Match.Paths[0] = "x", "x", "x", "x"
+	if r := policy.Routes(p)[0]; r.Authenticate[0] != "edge" || p.Rules()[0].Claims[0] != "team" || r.Methods[0] != "GET" || r.Paths[0][0] != "/a" {
+		t.Errorf("a policy changes with what it was made of: %+v", r)
+	}
 }
 
 func TestBounds(t *testing.T) {

@@ -17,8 +17,8 @@ type Route struct {
 	// Hosts are literal hosts, "*.example.com" and "*", as far as also the rules
 	// around fit them; sorted.
 	Hosts []string
-	// Paths are globs, of which the innermost list decides last: of each list one
-	// must fit. Empty is any.
+	// Paths are lists of globs, the outermost rule's first: of each list one must
+	// fit. Empty is any.
 	Paths      [][]string
 	Methods    []string          // empty is any but CONNECT
 	GRPC       bool              // only with a content type of gRPC
