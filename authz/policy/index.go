@@ -2,7 +2,9 @@ package policy
 
 import (
 	"encoding/binary"
+	"maps"
 	"math"
+	"slices"
 
 	"privyseal/authz"
 )
@@ -67,7 +69,8 @@ func (b *indexer) index(nodes []*node) index {
 		}
 	}
 	shared := map[string]*group{} // hosts of the same rules share a group
-	for entry, list := range byHost {
+	for _, entry := range slices.Sorted(maps.Keys(byHost)) {
+		list := byHost[entry]
 		key := orders(list)
 		g := shared[key]
 		if g == nil {
@@ -132,11 +135,7 @@ func (b *bucket) add(n *node) {
 	if b.keyed == nil {
 		b.keyed = map[extension][]*node{}
 	}
-	known := false
-	for _, key := range b.keys {
-		known = known || key == by.key
-	}
-	if !known {
+	if !slices.Contains(b.keys, by.key) {
 		b.keys = append(b.keys, by.key)
 	}
 	b.keyed[by] = appendOnce(b.keyed[by], n)
