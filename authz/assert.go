@@ -64,8 +64,7 @@ func (c *check) claims() (*claims, error) {
 	}
 	return &claims{
 		issuer: c.issuer.For(c.request.Host), audience: audience, subject: subject,
-		groups: c.assertion.filterGroups(c.identity.Groups), identity: c.identity, extra: c.extra.Claims,
-		names: c.assertion.Claims, more: c.rule.Claims, bound: bound,
+		groups: c.assertion.filterGroups(c.identity.Groups), identity: c.identity, extra: c.extra.Claims, bound: bound,
 	}, nil
 }
 
@@ -109,7 +108,7 @@ func (c *check) sign(ctx context.Context, content *claims) (made signed, err err
 	if expires := c.identity.Expires; !expires.IsZero() && !started.Before(expires) {
 		return signed{}, &Denial{Reason: ExpiredCredential} // while it was authenticated and judged
 	}
-	payload, err := content.appendTo(make([]byte, 0, 1024))
+	payload, err := content.appendTo(make([]byte, 0, 1024), &c.assertion)
 	if err != nil {
 		return signed{}, (&Denial{Reason: UnsafeClaim}).Because(err)
 	}

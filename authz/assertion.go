@@ -167,7 +167,6 @@ type claims struct {
 	identity                  *Identity
 	extra                     []Claim
 	bound                     bound
-	names, more               []string // the identity's claims to pass on: always, and by the rule
 }
 
 // subjectOf returns the assertion's sub: the source's subject, qualified by the
@@ -207,7 +206,7 @@ func (o *AssertionOptions) filterGroups(groups []string) []string {
 
 // appendTo writes the claims that do not depend on the moment, without the
 // closing brace.
-func (c *claims) appendTo(b []byte) (_ []byte, err error) {
+func (c *claims) appendTo(b []byte, o *AssertionOptions) (_ []byte, err error) {
 	id := c.identity
 	b = append(b, '{')
 	for _, member := range [...]Field{
@@ -226,21 +225,17 @@ func (c *claims) appendTo(b []byte) (_ []byte, err error) {
 	if c.overage {
 		b = append(b, `,"groups_overage":true`...)
 	}
-	for _, name := range c.names {
-		if b, err = c.appendClaim(b, name); err != nil {
-			return b, err
+	for _, name := range o.Claims {
+		value, ok := c.lookup(name)
+		if !ok {
+			continue
 		}
-	}
-	for _, name := range c.more {
-		if slices.Contains(c.names, name) {
-			continue // written above
-		}
-		if b, err = c.appendClaim(b, name); err != nil {
+		if b, err = appendMember(b, name, value); err != nil {
 			return b, err
 		}
 	}
 	for _, claim := range c.extra {
-		if slices.Contains(c.names, claim.Name) || slices.Contains(c.more, claim.Name) {
+		if slices.Contains(o.Claims, claim.Name) {
 			continue // written above
 		}
 		if b, err = appendMember(b, claim.Name, claim.Value); err != nil {
@@ -248,15 +243,6 @@ func (c *claims) appendTo(b []byte) (_ []byte, err error) {
 		}
 	}
 	return c.bound.appendTo(b), nil
-}
-
-// appendClaim writes a claim of the identity, if it has one of that name.
-func (c *claims) appendClaim(b []byte, name string) ([]byte, error) {
-	value, ok := c.lookup(name)
-	if !ok {
-		return b, nil
-	}
-	return appendMember(b, name, value)
 }
 
 func appendMember(b []byte, name string, value any) (_ []byte, err error) {

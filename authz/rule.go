@@ -58,10 +58,9 @@ type Rule struct {
 
 	TTL time.Duration // how long the assertion is valid; [MinTTL] to [MaxTTL]
 
-	// Claims and ClaimHeaders are passed on beside those of
-	// [AssertionOptions]; for the same header the rule's claim is meant. The
-	// headers are among the policy's [HeaderOwner.ClaimHeaders].
-	Claims       []string
+	// ClaimHeaders are passed on beside those of [AssertionOptions]; for the
+	// same header the rule's claim is meant. They are among the policy's
+	// [HeaderOwner.ClaimHeaders].
 	ClaimHeaders []ClaimHeader
 
 	// Sources are the names of the sources that can speak to the rule's

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	"cel.dev/cel-go/cel"
+
 	"privyseal/authz"
 )
 
@@ -29,9 +31,6 @@ func (c *compiler) clause(path string, o *Clause, admitted []string) clause {
 	if o.From == nil && o.Groups == nil && o.Emails == nil && o.Domains == nil && o.Subjects == nil && !o.Authenticated && o.When == "" {
 		c.wrongf(path, "has no key that says who; for every caller say authenticated: true")
 	}
-	if o.When != "" {
-		c.wrongf(path+".when", "expressions are not supported by this version; use groups, emails, domains or subjects")
-	}
 	c.text(path+".detail", o.Detail, maxDetail)
 	return clause{
 		from:     c.from(path+".from", o.From, admitted),
@@ -40,7 +39,42 @@ func (c *compiler) clause(path string, o *Clause, admitted []string) clause {
 		domains:  newWords(c.values(path+".domains", o.Domains, mailDomain)),
 		subjects: newWords(c.values(path+".subjects", o.Subjects, pattern)),
 		detail:   o.Detail,
+		when:     c.when(path, o.When),
 	}
+}
+
+// when compiles the condition of a clause.
+func (c *compiler) when(path, text string) *expr {
+	if text == "" {
+		return nil
+	}
+	return c.expression(path+".when", text, cel.BoolType)
+}
+
+// expression compiles an expression at a path. The language is made when the
+// first rule wants it.
+func (c *compiler) expression(path, text string, results ...*cel.Type) *expr {
+	if c.expressions == nil {
+		made, err := newExpressions(c.env.Now)
+		if err != nil {
+			c.wrongf(path, "cannot be compiled: %v", err)
+			return nil
+		}
+		c.expressions = made
+	}
+	compiled, err := c.expressions.compile(inRule(path), text, results...)
+	c.wrong(path, err)
+	return compiled
+}
+
+// inRule cuts the rule from the path of an option: a record names it already.
+func inRule(path string) string {
+	for _, key := range [...]string{".deny", ".allow", ".claims"} {
+		if i := strings.LastIndex(path, "]"+key); i >= 0 {
+			return path[i+2:]
+		}
+	}
+	return path
 }
 
 // from returns the sources a clause is about. Where several are admitted it

@@ -62,6 +62,8 @@ type compiler struct {
 	maxTTL   time.Duration
 	reading  hostSet           // the hosts of rules that read the path
 	headers  map[string]string // claim headers by their spelling with '-'
+
+	expressions *expressions // nil until a rule has one
 }
 
 // scope is what a rule inherits.
@@ -81,7 +83,6 @@ type scope struct {
 	explain      string
 	ttl          time.Duration
 	bind         authz.Binding
-	claims       []string
 	claimHeaders []authz.ClaimHeader
 	report       bool
 }
@@ -132,6 +133,9 @@ func (c *compiler) rule(path string, r *Rule, parent *node, around *scope) *node
 	n.rule = c.leaf(path, r, &within)
 	n.authenticate, n.remarks = slices.Clone(within.authenticate), remarks(path, r)
 	n.nobody = r.Allow != nil && len(r.Allow) == 0 && !within.report
+	if readsPath(n.rule.Judge) {
+		c.reading.join(n.reach)
+	}
 	c.leaves = append(c.leaves, n.rule)
 	return n
 }
@@ -152,6 +156,9 @@ func (c *compiler) name(path, name string) {
 func (c *compiler) nested(path string, r *Rule, n *node, within *scope) {
 	if r.Public || r.Allow != nil || r.Deny != nil {
 		c.wrongf(path+".rules", "stands beside public, allow or deny: a rule either holds rules or decides; move them into a rule of their own")
+	}
+	if r.Claims != nil {
+		c.wrongf(path+".claims", "stands beside rules, which do not inherit it; move it to those that sign")
 	}
 	switch {
 	case len(r.Rules) == 0:
@@ -186,7 +193,9 @@ func (c *compiler) inherit(path string, r *Rule, within *scope) {
 		within.ttl = r.TTL
 	}
 	within.bind = c.binding(path+".bind", r.Bind, within.bind)
-	c.passOn(path, r, within)
+	if r.ClaimHeaders != nil {
+		within.claimHeaders = c.claimHeaders(path+".claim_headers", r.ClaimHeaders)
+	}
 	if r.Mode != "" {
 		within.report = r.Mode == "report"
 	}
@@ -242,9 +251,10 @@ func (c *compiler) leaf(path string, r *Rule, s *scope) *authz.Rule {
 	rule.Judge = &judge{
 		rule: r.Name, sources: c.trust(s.authenticate),
 		deny: c.clauses(path+".deny", r.Deny, s.authenticate, true), allow: c.clauses(path+".allow", r.Allow, s.authenticate, false),
+		claims: c.claims(path+".claims", r.Claims),
 	}
 	rule.Audience, rule.AudienceFrom, rule.TTL, rule.Bind = s.audience, s.audienceFrom, s.ttl, s.bind
-	rule.Claims, rule.ClaimHeaders, rule.Report = s.claims, s.claimHeaders, s.report
+	rule.ClaimHeaders, rule.Report = s.claimHeaders, s.report
 	c.speaking = append(c.speaking, speaker{rule, s.authenticate, s.audiences()})
 	if c.env.Authenticators != nil && len(c.errs) == 0 {
 		rule.Authenticate = c.env.Authenticators(slices.Clone(s.authenticate))

@@ -120,7 +120,7 @@ func TestMistakes(t *testing.T) {
 
 		{corp(policy.Clause{}), "[0].allow[0]", "has no key"},
 		{signing(policy.Rule{Authenticate: []string{"corp"}, Allow: slices.Repeat(anybody, 10001)}), "[0].allow", "over 10000"},
-		{corp(policy.Clause{When: "true"}), "[0].allow[0].when", "not supported"},
+		{corp(policy.Clause{When: "1"}), "[0].allow[0].when", "must be bool"},
 		{corp(policy.Clause{Authenticated: true, Detail: "x"}), "[0].allow[0].detail", "deny clauses"},
 		{signing(policy.Rule{Authenticate: []string{"corp"}, Deny: policy.Clauses{{Authenticated: true, Detail: strings.Repeat("x", 257)}}}), "[0].deny[0].detail", "longer than 256"},
 		{signing(policy.Rule{Allow: policy.Clauses{{Authenticated: true}}}), "[0].allow[0].from", "the rule admits corp, edge"},
@@ -189,10 +189,11 @@ func TestCompileLeavesItsArgumentsAlone(t *testing.T) {
 	if !slices.Equal(rule.Authenticate, []string{"edge", "corp"}) || !slices.Equal(rule.Allow[0].From, []string{"x", "corp"}) {
 		t.Errorf("%+v", rule)
 	}
-	rule = policy.Rule{Name: "a", Audience: "app", Authenticate: []string{"edge"}, Claims: []string{"team"}, Match: policy.Match{Methods: []string{"GET"}, Paths: []string{"/a"}}, Allow: anybody}
+	rule = policy.Rule{Name: "a", Audience: "app", Authenticate: []string{"edge"}, ClaimHeaders: map[string]string{"x-team": "team"}, Match: policy.Match{Methods: []string{"GET"}, Paths: []string{"/a"}}, Allow: anybody}
 	p := compile(t, within("edge", "corp"), rule)
-	rule.Authenticate[0], rule.Claims[0], rule.Match.Methods[0], rule.Match.Paths[0] = "x", "x", "x", "x"
-	if r := policy.Routes(p)[0]; r.Authenticate[0] != "edge" || p.Rules()[0].Claims[0] != "team" || r.Methods[0] != "GET" || r.Paths[0][0] != "/a" {
+	rule.Authenticate[0], rule.Match.Methods[0], rule.Match.Paths[0] = "x", "x", "x"
+	rule.ClaimHeaders["x-team"] = "x"
+	if r := policy.Routes(p)[0]; r.Authenticate[0] != "edge" || p.Rules()[0].ClaimHeaders[0].Claim != "team" || r.Methods[0] != "GET" || r.Paths[0][0] != "/a" {
 		t.Errorf("a policy changes with what it was made of: %+v", r)
 	}
 }

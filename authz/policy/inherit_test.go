@@ -10,26 +10,26 @@ import (
 	"privyseal/authz/policy"
 )
 
-func TestModeAndClaimsAreInherited(t *testing.T) {
+func TestModeAndClaimHeadersAreInherited(t *testing.T) {
 	p := compile(t, within("corp"),
-		policy.Rule{Name: "top", Audience: "app", Mode: "report", Claims: []string{"team"}, ClaimHeaders: map[string]string{"x-team": "team", "x-who": "email"}, Rules: []policy.Rule{
+		policy.Rule{Name: "top", Audience: "app", Mode: "report", ClaimHeaders: map[string]string{"x-team": "team", "x-who": "email"}, Rules: []policy.Rule{
 			{Name: "same", Allow: anybody},
-			{Name: "own", Mode: "enforce", Claims: []string{"floor"}, ClaimHeaders: map[string]string{"x-floor": "floor"}, Allow: anybody},
-			{Name: "bare", Claims: []string{}, ClaimHeaders: map[string]string{}, Allow: anybody},
+			{Name: "own", Mode: "enforce", ClaimHeaders: map[string]string{"x-floor": "floor"}, Allow: anybody},
+			{Name: "bare", ClaimHeaders: map[string]string{}, Allow: anybody},
 			public("open", policy.Match{}),
 		}},
 		policy.Rule{Name: "plain", Audience: "app", Allow: anybody},
 	)
 	var got []string
 	for _, r := range p.Rules() {
-		got = append(got, fmt.Sprintf("%s %v %v %v", r.Name, r.Report, r.Claims, r.ClaimHeaders))
+		got = append(got, fmt.Sprintf("%s %v %v", r.Name, r.Report, r.ClaimHeaders))
 	}
 	want := []string{
-		"same true [team] [{x-team team} {x-who email}]",
-		"own false [floor] [{x-floor floor}]",
-		"bare true [] []",
-		"open false [] []",
-		"plain false [] []",
+		"same true [{x-team team} {x-who email}]",
+		"own false [{x-floor floor}]",
+		"bare true []",
+		"open false []",
+		"plain false []",
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("rules\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))

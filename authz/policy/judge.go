@@ -14,39 +14,40 @@ type judge struct {
 	rule        string
 	sources     map[string]bool // the admitted; true: its e-mail addresses are trusted
 	deny, allow []clause
+	claims      []claim // made for those who are allowed
 }
 
 // Judge returns nil to allow. An identity of a source that the rule does not
 // admit is a fault, not a denial: authenticators are chosen by the rule.
-func (j *judge) Judge(_ context.Context, _ *authz.Request, id *authz.Identity) (authz.Extra, error) {
+func (j *judge) Judge(ctx context.Context, r *authz.Request, id *authz.Identity) (authz.Extra, error) {
 	trusted, admitted := j.sources[id.Source]
 	if !admitted {
 		return authz.Extra{}, fmt.Errorf("rule %s does not admit source %q, which authenticated", j.rule, id.Source)
 	}
-	refused, err := firstHolding(j.deny, suspect(id))
+	accused := suspect(r, id, trusted)
+	refused, err := firstHolding(ctx, j.deny, &accused)
 	if err != nil {
 		return authz.Extra{}, err
 	}
 	if refused != nil {
 		return authz.Extra{}, &authz.Denial{Reason: authz.DeniedByRule, Detail: refused.detail}
 	}
-	believed := caller{Identity: id}
-	if trusted || id.EmailVerified {
-		believed.email, believed.domain = address(id.Email)
-	}
-	admits, err := firstHolding(j.allow, &believed)
+	who := believed(r, id, trusted)
+	admits, err := firstHolding(ctx, j.allow, &who)
 	if err != nil {
 		return authz.Extra{}, err
 	}
 	if admits == nil {
 		return authz.Extra{}, &authz.Denial{Reason: authz.NotAllowed}
 	}
-	return authz.Extra{}, nil
+	return j.extra(ctx, &who)
 }
 
-func firstHolding(clauses []clause, who *caller) (*clause, error) {
+// firstHolding asks clauses in order. The first that cannot be answered ends it:
+// what it would have said is not guessed.
+func firstHolding(ctx context.Context, clauses []clause, who *caller) (*clause, error) {
 	for i := range clauses {
-		holds, err := clauses[i].holds(who)
+		holds, err := clauses[i].holds(ctx, who)
 		if err != nil {
 			return nil, err
 		}
@@ -61,14 +62,26 @@ func firstHolding(clauses []clause, who *caller) (*clause, error) {
 // case; "" when there is none.
 type caller struct {
 	*authz.Identity
+	request       *authz.Request
 	email, domain string
+	verified      bool // somebody vouches for the address
 	denying       bool
+}
+
+// believed is the caller as allow clauses see it: they go by an address that
+// somebody vouches for.
+func believed(r *authz.Request, id *authz.Identity, trusted bool) caller {
+	c := caller{Identity: id, request: r, verified: trusted || id.EmailVerified}
+	if c.verified {
+		c.email, c.domain = address(id.Email)
+	}
+	return c
 }
 
 // suspect is the caller as deny clauses see it. They must not be escaped by
 // saying less or less clearly: they go by an address that nobody verified, too.
-func suspect(id *authz.Identity) *caller {
-	c := &caller{Identity: id, denying: true}
+func suspect(r *authz.Request, id *authz.Identity, trusted bool) caller {
+	c := caller{Identity: id, request: r, verified: trusted || id.EmailVerified, denying: true}
 	c.email, c.domain = address(strings.TrimRight(id.Email, "."))
 	return c
 }
@@ -88,11 +101,12 @@ type clause struct {
 	domains  *words
 	subjects *words
 	detail   string
+	when     *expr // nil: absent
 }
 
 // holds reports whether the clause holds for a caller. Identities of other
 // sources are none of its business, whatever they say.
-func (c *clause) holds(who *caller) (bool, error) {
+func (c *clause) holds(ctx context.Context, who *caller) (bool, error) {
 	if !slices.Contains(c.from, who.Source) {
 		return false, nil
 	}
@@ -102,10 +116,20 @@ func (c *clause) holds(who *caller) (bool, error) {
 	if who.hides(c) {
 		return false, &authz.Denial{Reason: authz.DeniedByRule, Detail: "a deny clause reads what the credential does not say clearly"}
 	}
+	if !c.wordsHold(who) {
+		return false, nil
+	}
+	if c.when == nil {
+		return true, nil
+	}
+	return c.when.holds(ctx, who)
+}
+
+func (c *clause) wordsHold(who *caller) bool {
 	return (c.groups == nil || slices.ContainsFunc(who.Groups, c.groups.fit)) &&
 		(c.emails == nil || c.emails.fit(who.email)) &&
 		(c.domains == nil || c.domains.fit(who.domain)) &&
-		(c.subjects == nil || c.subjects.fit(who.Subject)), nil
+		(c.subjects == nil || c.subjects.fit(who.Subject))
 }
 
 // words are the values of one key of a clause. Those without '*' are looked up,

@@ -35,13 +35,22 @@ type Rule struct {
 	// Default: that of the rule around this one, else assertion.ttl.
 	TTL time.Duration `yaml:"ttl"`
 
-	// Claims are further claims of the identity to pass on, by name, beside
-	// assertion.claims. Default: those of the rule around this one.
-	Claims []string `yaml:"claims"`
-	// ClaimHeaders pass single claims in headers of their own, header to claim,
-	// beside assertion.claim_headers, and instead of them for the same header.
-	// Default: those of the rule around this one.
+	// Claims are further claims of the assertion, by name; their values are
+	// expressions, such as identity.claims.tenant, that make a text, a number
+	// without fraction, true or false, or a list of texts. Not inherited.
+	Claims map[string]string `yaml:"claims"`
+	// ClaimHeaders pass single claims, those of Claims too, in headers of their
+	// own, header to claim, beside assertion.claim_headers, and instead of them for
+	// the same header; at most 32 headers in all rules. Default: those of the rule
+	// around this one.
 	ClaimHeaders map[string]string `yaml:"claim_headers"`
+
+	// Bind lists what the assertion is bound to, so that a leaked one is good
+	// for nothing else: any of method, host, path and query of the request as
+	// the application receives it, and certificate, the client's at Envoy,
+	// without which a caller is denied. Not together with assertion.reuse.
+	// Default: that of the rule around this one, else nothing.
+	Bind []string `yaml:"bind"`
 
 	// Mode is "enforce", or "report": whoever no allow clause admits is let
 	// through, with an assertion, and the record says what would have been
@@ -57,16 +66,9 @@ type Rule struct {
 	Allow Clauses `yaml:"allow"`
 
 	// Rules divide what this rule matches. They inherit match (each must fit
-	// as well as the rule around it), audience, authenticate, ttl, claims,
-	// claim_headers, bind, mode and explain.
+	// as well as the rule around it), audience, authenticate, ttl, claim_headers,
+	// bind, mode and explain.
 	Rules []Rule `yaml:"rules"`
-
-	// Bind lists what the assertion is bound to, so that a leaked one is good
-	// for nothing else: any of method, host, path and query of the request as
-	// the application receives it, and certificate, the client's at Envoy,
-	// without which a caller is denied. Not together with assertion.reuse.
-	// Default: that of the rule around this one, else nothing.
-	Bind []string `yaml:"bind"`
 }
 
 // Match says which requests a rule owns: those that fit every key. An absent
@@ -117,7 +119,10 @@ type Clause struct {
 	Subjects []string `yaml:"subjects"`
 	// Authenticated holds for every caller that the rule's sources know.
 	Authenticated bool `yaml:"authenticated"`
-	// When is an expression. Not supported by this version.
+	// When is a condition in CEL on request and identity, at most 4096 bytes:
+	// request.method == "GET" && identity.acr == "urn:mfa". It is asked if all
+	// other keys hold. A value that is absent, or that nobody vouches for,
+	// denies where it is read.
 	When string `yaml:"when"`
 	// Detail is told to the caller whom a deny clause refuses, at most 256
 	// bytes. Deny clauses only.
@@ -147,6 +152,8 @@ type Env struct {
 	// Reuse is how long requests may share an assertion. Rules that bind theirs
 	// are a mistake unless it is 0.
 	Reuse time.Duration
+	// Now is the clock of request.time. Default time.Now.
+	Now func() time.Time
 }
 
 // Bounds of a policy.
@@ -157,6 +164,5 @@ const (
 	maxValue   = 1024  // bytes of one entry
 	maxExplain = 1024  // bytes
 	maxDetail  = 256   // bytes
-	maxClaims  = 64    // claims, and claim headers, of one rule
 	maxHeaders = 32    // claim headers of all rules
 )
