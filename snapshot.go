@@ -70,7 +70,8 @@ func (s *Service) build(config *Config, read *files) (_ *snapshot, err error) {
 		credentials = &credential.Credentials{} // for the rules' mistakes
 	}
 	next.policy, rulesErr = policy.Compile(config.Rules, policy.Env{
-		Sources: describe(config.Identity), Authenticators: credentials.For, Issuer: issuer, TTL: config.Assertion.TTL, Reuse: config.Assertion.Reuse,
+		Sources: describe(config.Identity), Authenticators: credentials.For, Issuer: issuer,
+		TTL: config.Assertion.TTL, Reuse: config.Assertion.Reuse, Now: s.options.Now,
 	})
 	if config.Keys != nil {
 		longest := config.Assertion.TTL

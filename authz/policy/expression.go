@@ -47,6 +47,7 @@ func newExpressions(now func() time.Time) (*expressions, error) {
 		cel.CustomTypeAdapter(adapter{registry}),
 		cel.CustomTypeProvider(fields{registry}),
 		cel.Variable("request", requestType), cel.Variable("identity", identityType),
+		cel.EnableMacroCallTracking(), // to write a part of an expression as it was written
 		cel.OptionalTypes(), ext.Strings(ext.StringsVersion(0)), ext.Sets(), ext.Network(),
 		cel.ParserExpressionSizeLimit(maxExpression), cel.ParserRecursionLimit(maxRecursion),
 		cel.ExpressionNodeLimit(maxExpressionNode), cel.RegexProgramSizeLimit(maxRegexProgram),
@@ -163,8 +164,12 @@ func (e *expr) place(node int64) string {
 // view returns a view of a caller, to be released.
 func (x *expressions) view(who *caller) *view {
 	v := x.views.Get().(*view)
-	*v = view{shared: x, request: who.request, identity: who.Identity, email: who.email, verified: who.verified, denying: who.denying}
+	x.fill(v, who)
 	return v
+}
+
+func (x *expressions) fill(v *view, who *caller) {
+	*v = view{shared: x, request: who.request, identity: who.Identity, email: who.email, verified: who.verified, denying: who.denying}
 }
 
 func (x *expressions) release(v *view) {

@@ -23,7 +23,11 @@ func mistaken(text string, issues []*common.Error) error {
 		}
 	}
 	line, column := first.Location.Line(), first.Location.Column()+1
-	return errors.New(position(line, column) + explained(first.Message, before(text, line, column)) + pointed(text, line, column))
+	says := explained(first.Message, before(text, line, column))
+	if undefinedField.MatchString(first.Message) {
+		column++ // the place is that of the dot
+	}
+	return errors.New(position(line, column) + says + pointed(text, line, column))
 }
 
 // before returns what stands before a place on its line.
@@ -56,6 +60,9 @@ var (
 func explained(message, before string) string {
 	if strings.HasPrefix(message, "Syntax error") {
 		return "is not an expression from here on; texts stand in quotes, comparisons are == and !=, and is &&, or is ||"
+	}
+	if strings.Contains(message, "recursion limit exceeded") {
+		return fmt.Sprintf("is nested deeper than %d", maxRecursion)
 	}
 	if m := undefinedField.FindStringSubmatch(message); m != nil {
 		return message + suggestion(m[1], before)
