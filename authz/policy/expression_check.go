@@ -19,9 +19,11 @@ func resultOf(checked *cel.Ast, wanted []*cel.Type) error {
 	if slices.ContainsFunc(wanted, got.IsExactType) {
 		return nil
 	}
-	names := make([]string, len(wanted))
-	for i, t := range wanted {
-		names[i] = t.String()
+	var names []string
+	for _, t := range wanted {
+		if name := t.String(); !strings.Contains(name, "dyn") { // it may turn out to be one of the others
+			names = append(names, name)
+		}
 	}
 	hint := ""
 	if got.IsExactType(cel.DynType) {

@@ -64,6 +64,9 @@ func explained(message, before string) string {
 	if strings.Contains(message, "recursion limit exceeded") {
 		return fmt.Sprintf("is nested deeper than %d", maxRecursion)
 	}
+	if message == "invalid matches argument" {
+		return "the pattern of matches is not a regular expression (RE2 syntax)"
+	}
 	if m := undefinedField.FindStringSubmatch(message); m != nil {
 		return message + suggestion(m[1], before)
 	}
