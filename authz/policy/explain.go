@@ -9,6 +9,7 @@ import (
 
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/ast"
+	"cel.dev/cel-go/common/operators"
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/common/types/ref"
 	"cel.dev/cel-go/parser"
@@ -142,15 +143,14 @@ func (e *expr) explain(ctx context.Context, who *caller) ExplainedKey {
 	return key
 }
 
-// worthShowing leaves out what the text of the expression says itself, maps that are
-// read by name,
+// worthShowing leaves out what the text says itself, what is only read a part of,
 // and the inside of comprehensions, which has a value for each of its rounds.
 func worthShowing(n ast.NavigableExpr, value ref.Val) bool {
 	switch value.(type) {
 	case nil, *named:
 		return false
 	}
-	if n.Kind() == ast.LiteralKind {
+	if n.Kind() == ast.LiteralKind || partRead(n) {
 		return false
 	}
 	for up, ok := n.Parent(); ok; up, ok = up.Parent() {
@@ -159,6 +159,13 @@ func worthShowing(n ast.NavigableExpr, value ref.Val) bool {
 		}
 	}
 	return true
+}
+
+// partRead reports whether the node above reads a field or an element of n.
+func partRead(n ast.NavigableExpr) bool {
+	up, ok := n.Parent()
+	return ok && (up.Kind() == ast.SelectKind ||
+		up.Kind() == ast.CallKind && up.AsCall().FunctionName() == operators.Index && up.AsCall().Args()[0].ID() == n.ID())
 }
 
 func shown(value ref.Val) string {

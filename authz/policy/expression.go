@@ -52,7 +52,7 @@ func newExpressions(now func() time.Time) (*expressions, error) {
 		cel.ParserExpressionSizeLimit(maxExpression), cel.ParserRecursionLimit(maxRecursion),
 		cel.ExpressionNodeLimit(maxExpressionNode), cel.RegexProgramSizeLimit(maxRegexProgram),
 		cel.ExtendedValidations(),
-		cel.ASTValidators(cel.ValidateComprehensionNestingLimit(maxComprehensions), cel.ValidateRegexProgramSizeLimit(maxRegexProgram)),
+		cel.ASTValidators(cel.ValidateComprehensionNestingLimit(maxComprehensions)),
 	)
 	if err != nil {
 		return nil, err

@@ -358,8 +358,8 @@ func TestExpressionsThatAreRefused(t *testing.T) {
 		{`request.?headers["x"].orValue("") == ""`, "written out"},
 		{groups + groups + groups + "true)))", "nesting limit"},
 		{`identity.groups.all(a, identity.groups.all(b, request.path.contains(a)))`, "in the worst case"},
-		{strings.Repeat("(", 2000) + "true" + strings.Repeat(")", 2000), "nested deeper than 64"},
-		{strings.Repeat("[", 2000) + strings.Repeat("]", 2000) + " == []", "nested deeper than 64"},
+		{strings.Repeat("(", 100) + "true" + strings.Repeat(")", 100), "nested deeper than 64"},
+		{strings.Repeat("[", 100) + strings.Repeat("]", 100) + " == []", "nested deeper than 64"},
 		{"[" + strings.Repeat("1,", 2020) + "1].size() == 1", ""},
 		{`"` + strings.Repeat("a", 5000) + `" == ""`, "longer than 4096 bytes"},
 		{strings.Repeat("é", 2100) + ` == ""`, "longer than 4096 bytes"},
@@ -391,7 +391,7 @@ func TestMistakesQuoteNoLiteral(t *testing.T) {
 func TestTimeEndsAnEvaluation(t *testing.T) {
 	const loop = `identity.groups.exists(a, identity.groups.exists(b, a == "x" + b))`
 	r, id := full(t)
-	id.Groups = slices.Repeat([]string{"g"}, 400)
+	id.Groups = slices.Repeat([]string{"g"}, 80)
 	for _, condition := range []string{"true", loop} {
 		p := compile(t, within("corp"), policy.Rule{Name: "r", Audience: "a", Allow: when(condition)})
 		ctx, cancel := context.WithCancel(t.Context())
