@@ -68,6 +68,46 @@
 // Groups that a source could not list completely are unknown: the first clause
 // reached that reads them denies with [authz.GroupsUnknown].
 //
+// # Conditions
+//
+// A clause may hold a condition (when) in CEL, the Common Expression Language;
+// it is asked if all other keys of the clause hold.
+//
+//	request   method scheme host path raw_path query client time
+//	          headers["x-a"] context_extensions["a"] metadata["namespace"]
+//	identity  source issuer subject session name acr amr auth_time
+//	          email email_verified groups claims
+//
+// path is canonical, as globs see it; a rule whose expression reads path,
+// raw_path or query reads the path. scheme is the client's word; metadata is
+// that of the filter which wrote it; client is an address, as in
+// cidr("10.0.0.0/8").containsIP(request.client). headers, context_extensions and
+// metadata are read by names that are written out, headers in lower case. A
+// header that is repeated, or holds a comma behind which Envoy may have joined a
+// repeated one, is there and cannot be read.
+//
+// email is in lower case: in allow clauses an address that is verified or whose
+// source is trusted for e-mail, which is what email_verified tells; in deny
+// clauses whatever the source says.
+//
+// What is absent is not empty: reading it fails, and so does reading what is not
+// known. has(identity.acr), "x-a" in request.headers and
+// identity.claims.?level.orValue(0) ask first; has() is also true of what was
+// said and cannot be relied on, such as groups that are not all known. As in CEL
+// everywhere, false && failure is false, and true || failure is true.
+//
+// A condition that fails denies, in allow and deny clauses alike, with
+// [authz.PolicyError]; no later clause is asked. The cause in the record says
+// where and why, and quotes no value.
+//
+// Beside CEL's own functions and macros there are those of its extensions for
+// sets, addresses, optional values and texts; not those that make a text longer
+// than what they read (replace, join, format). Patterns are RE2 and are written
+// out, time zones are "UTC" or an offset.
+//
+// Claims of a rule are expressions of the same kind, made for callers who are
+// allowed, who are seen as allow clauses see them.
+//
 // # Trying a rule
 //
 // A rule in report mode records what its allow clauses refuse (WouldDeny in
@@ -91,6 +131,11 @@
 //     states of the globs that begin like it.
 //   - At most 20000 rules, nested at most 8 deep; at most 10000 values in a
 //     list; globs and values of at most 1024 bytes; 32 claim headers in all.
+//   - An expression has at most 4096 bytes, 64 levels, 2 macros with a variable
+//     within one another and 500 instructions in a pattern. One that could cost more
+//     than 1e9 units is refused when rules are loaded; what may cost more than
+//     100000 is counted while it is evaluated and fails there; loops end with the
+//     time of the request.
 //   - Every rule that signs has an audience that no client chooses, and, if the
 //     issuer depends on the host, matches literal hosts only.
 package policy
