@@ -20,7 +20,7 @@ import (
 var loopback10 = netip.MustParseAddr("10.1.2.3")
 
 // monday is the clock of the tests.
-var monday = time.Date(2026, 11, 23, 3, 30, 0, 0, time.UTC)
+var monday = time.Date(2026, 11, 23, 5, 30, 0, 0, time.FixedZone("", 2*60*60))
 
 func clocked() policy.Env {
 	env := within("corp")

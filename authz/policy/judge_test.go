@@ -203,6 +203,7 @@ func TestWordsOfOneSourceNeverSatisfyAClauseMeantForAnother(t *testing.T) {
 		{Domains: []string{"example.com"}},
 		{Subjects: []string{"alice", "corp/alice", "*"}},
 		{Groups: []string{"staff"}, Subjects: []string{"alice"}},
+		{When: `"staff" in identity.groups && identity.email == "alice@example.com"`},
 	}
 	for set := range 1 << len(all) {
 		var admitted []string
