@@ -135,7 +135,8 @@
 //     within one another and 500 instructions in a pattern. One that could cost more
 //     than 1e9 units is refused when rules are loaded; what may cost more than
 //     100000 is counted while it is evaluated and fails there; loops end with the
-//     time of the request.
+//     time of the request. A path, query or header of more than 8192 bytes cannot
+//     be read.
 //   - Every rule that signs has an audience that no client chooses, and, if the
 //     issuer depends on the host, matches literal hosts only.
 package policy

@@ -25,6 +25,7 @@ const (
 	maxRegexProgram   = 500    // instructions of a compiled pattern
 	maxCost           = 100000 // units of one evaluation: a few milliseconds
 	maxEstimate       = 1e9    // units in the worst case, above which a file is refused
+	maxText           = 8192   // bytes of a path, a query, a header or a text of the identity that is read
 	interruptEvery    = 64     // steps of a comprehension between two looks at the clock
 )
 

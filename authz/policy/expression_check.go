@@ -192,10 +192,10 @@ func (sizes) EstimateSize(n cost.AstNode) *cost.SizeEstimate {
 	case "request.method":
 		most = 32
 	case "request.path", "request.raw_path", "request.query", "request.metadata":
-		most = 8192
+		most = maxText
 	case "request.headers":
 		if most = 100; len(path) > 2 {
-			most = 8192
+			most = maxText
 		}
 	case "identity.groups":
 		if most = 500; len(path) > 2 {

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -76,7 +77,7 @@ var fieldsOf = map[string]map[string]field{
 		"host":     {cel.StringType, func(v *view) (any, error) { return types.String(v.request.Host), nil }},
 		"path":     text("request.path", func(v *view) string { return v.request.Path }),
 		"raw_path": text("request.raw_path", func(v *view) string { return v.request.RawPath }),
-		"query":    {cel.StringType, func(v *view) (any, error) { return types.String(v.request.Query), nil }},
+		"query":    {cel.StringType, func(v *view) (any, error) { return bounded(v.request.Query) }},
 		"client":   {ext.IPType, readClient},
 		"time": {cel.TimestampType, func(v *view) (any, error) {
 			if v.time.IsZero() {
@@ -114,10 +115,19 @@ func text(name string, read func(*view) string) field {
 	none := absent(name)
 	return field{cel.StringType, func(v *view) (any, error) {
 		if s := read(v); s != "" {
-			return types.String(s), nil
+			return bounded(s)
 		}
 		return nil, none
 	}}
+}
+
+// bounded keeps a client from making an evaluation cost more than was estimated
+// when rules were loaded.
+func bounded(s string) (any, error) {
+	if len(s) > maxText {
+		return nil, errLong
+	}
+	return types.String(s), nil
 }
 
 var (
@@ -131,6 +141,7 @@ var (
 	errUnclearEmail   = &unread{text: "identity.email does not hold exactly one '@'"}
 	errUnknownGroups  = &unread{text: "identity.groups is not known: the source could not list all groups"}
 	errRepeatedHeader = &unread{text: "a header is repeated, or holds a comma, behind which a repeated one may hide"}
+	errLong           = &unread{text: fmt.Sprintf("a text is longer than %d bytes", maxText)}
 	errMetadata       = &unread{text: "request.metadata is malformed"}
 )
 
@@ -188,7 +199,7 @@ func (v *view) header(name string) (any, error) {
 	case len(values) > 1 || strings.IndexByte(values[0], ',') >= 0:
 		return nil, errRepeatedHeader
 	default:
-		return types.String(values[0]), nil
+		return bounded(values[0])
 	}
 }
 
