@@ -18,6 +18,7 @@ import (
 type metrics struct {
 	registry      *prometheus.Registry
 	checks        *prometheus.CounterVec
+	wouldDeny     *prometheus.CounterVec
 	duration      *prometheus.HistogramVec
 	groupsDropped prometheus.Counter
 	reloadOK      prometheus.Gauge
@@ -30,6 +31,9 @@ func newMetrics(s *Service) *metrics {
 		checks: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "privyseal_checks_total", Help: "Checks answered, by outcome and reason.",
 		}, []string{"outcome", "reason"}),
+		wouldDeny: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "privyseal_would_deny_total", Help: "Requests let through by a rule in report mode which its allow clauses refuse.",
+		}, []string{"rule", "reason"}),
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "privyseal_check_duration_seconds", Help: "Time from a check's arrival to its decision.",
 			Buckets: []float64{10e-6, 25e-6, 50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 50e-3, 100e-3, 250e-3, 1},
@@ -50,7 +54,7 @@ func newMetrics(s *Service) *metrics {
 		ConstLabels: prometheus.Labels{"version": Version(), "go_version": runtime.Version()},
 	})
 	build.Set(1)
-	m.registry.MustRegister(m.checks, m.duration, m.groupsDropped, m.reloadOK, m.reloadTime, build, keyMetrics{s},
+	m.registry.MustRegister(m.checks, m.wouldDeny, m.duration, m.groupsDropped, m.reloadOK, m.reloadTime, build, keyMetrics{s},
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -68,6 +72,9 @@ func (m *metrics) reloaded(err error, now time.Time) {
 func (s *Service) observe(rec authz.Record) {
 	s.metrics.checks.WithLabelValues(string(rec.Outcome), string(rec.Reason)).Inc()
 	s.metrics.duration.WithLabelValues(string(rec.Outcome)).Observe(rec.Took.Seconds())
+	if rec.WouldDeny != "" {
+		s.metrics.wouldDeny.WithLabelValues(rec.Rule, string(rec.WouldDeny)).Inc()
+	}
 	if rec.GroupsDropped > 0 {
 		s.metrics.groupsDropped.Inc()
 	}
@@ -78,7 +85,7 @@ func level(rec *authz.Record) slog.Level {
 	switch {
 	case rec.Status >= 500:
 		return slog.LevelError
-	case rec.GroupsDropped > 0:
+	case rec.GroupsDropped > 0, rec.WouldDeny != "":
 		return slog.LevelWarn
 	}
 	return slog.LevelInfo
@@ -86,7 +93,7 @@ func level(rec *authz.Record) slog.Level {
 
 // attributes are the fields of a decision's log line. Empty ones are left out.
 func attributes(rec *authz.Record) []slog.Attr {
-	list := make([]slog.Attr, 0, 24)
+	list := make([]slog.Attr, 0, 26)
 	text := func(name, value string) {
 		if value != "" {
 			list = append(list, slog.String(name, value))
@@ -97,6 +104,8 @@ func attributes(rec *authz.Record) []slog.Attr {
 	text("reason", string(rec.Reason))
 	text("detail", rec.Detail)
 	text("cause", rec.Cause)
+	text("would_deny", string(rec.WouldDeny))
+	text("would_deny_detail", rec.WouldDenyDetail)
 	if rec.Status != 0 {
 		list = append(list, slog.Int("status", rec.Status))
 	}

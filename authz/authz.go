@@ -239,7 +239,7 @@ func (c *check) judge(ctx context.Context) (err error) {
 	}
 	c.extra, err = c.rule.Judge.Judge(ctx, c.request, c.identity)
 	if denied, ok := err.(*Denial); ok && c.rule.Report && excusable(denied) {
-		c.extra, c.excused = Extra{}, denied
+		c.excused = denied
 		return nil
 	}
 	return err

@@ -10,15 +10,19 @@ import (
 func reporting(err error, list ...Authenticator) *Rule {
 	rule := signing(list...)
 	rule.Report = true
-	rule.Judge = judgeFunc(func(context.Context, *Request, *Identity) (Extra, error) { return Extra{}, err })
+	rule.Judge = judgeFunc(func(context.Context, *Request, *Identity) (Extra, error) {
+		return Extra{Claims: []Claim{{"tier", "gold"}}}, err
+	})
 	return rule
 }
 
 func TestReportModeLetsThroughWhatNoAllowClauseAdmits(t *testing.T) {
+	admitting := reporting(nil)
+	admitting.Report = false
 	refused := &Denial{Reason: NotAllowed, Detail: "not of staff"}
 	a := newAuthorizer(t, Options{Policy: only(reporting(refused))})
 	d := a.Authorize(t.Context(), request(t, "/", nil))
-	enforced := newAuthorizer(t, Options{Policy: only(signing())})
+	enforced := newAuthorizer(t, Options{Policy: only(admitting)})
 	plain := enforced.Authorize(t.Context(), request(t, "/", nil))
 	if d.Grant() == nil || d.Grant().Set()[0] != plain.Grant().Set()[0] {
 		t.Fatalf("granted %+v, want what an allowed request is given: %+v", d.Grant(), plain.Grant())

@@ -47,7 +47,7 @@ type Rule struct {
 	Explain string // for the person who is refused
 
 	Public       bool // no identity, no assertion
-	Report       bool // a judge's [NotAllowed] is recorded and not enforced
+	Report       bool // a judge's [NotAllowed] is recorded and not enforced; the Extra beside it is used
 	Authenticate []Authenticator
 	Judge        Judge
 

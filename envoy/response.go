@@ -137,7 +137,7 @@ func metadata(rec *authz.Record) *structpb.Struct {
 	fields := map[string]*structpb.Value{}
 	for _, f := range [...]authz.Field{
 		{Name: "decision_id", Value: rec.ID}, {Name: "outcome", Value: string(rec.Outcome)}, {Name: "reason", Value: string(rec.Reason)},
-		{Name: "rule", Value: rec.Rule}, {Name: "source", Value: rec.Source}, {Name: "subject", Value: rec.Subject},
+		{Name: "would_deny", Value: string(rec.WouldDeny)}, {Name: "rule", Value: rec.Rule}, {Name: "source", Value: rec.Source}, {Name: "subject", Value: rec.Subject},
 		{Name: "audience", Value: rec.Audience}, {Name: "kid", Value: rec.KeyID}, {Name: "jti", Value: rec.JWTID},
 	} {
 		if f.Value != "" {

@@ -36,6 +36,12 @@ func (allowAll) Judge(context.Context, *authz.Request, *authz.Identity) (authz.E
 	return authz.Extra{}, nil
 }
 
+type refuseAll struct{}
+
+func (refuseAll) Judge(context.Context, *authz.Request, *authz.Identity) (authz.Extra, error) {
+	return authz.Extra{}, &authz.Denial{Reason: authz.NotAllowed}
+}
+
 type signer struct{}
 
 func (signer) KeyID() string { return "k1" }
@@ -119,6 +125,17 @@ func TestGrantOverwritesInBothDialects(t *testing.T) {
 		if name == authz.DefaultHeader || name == "x-user" {
 			t.Errorf("%s is set and removed: Envoy removes last", name)
 		}
+	}
+}
+
+// TestMetadataSaysWhatWasNotEnforced: access logs tell a grant that report mode
+// made.
+func TestMetadataSaysWhatWasNotEnforced(t *testing.T) {
+	rule := signing()
+	rule.Report, rule.Judge = true, refuseAll{}
+	m := NewServer(authorizer(t, rule), nil).check(t.Context(), encoded(message()))
+	if fields := m.GetDynamicMetadata().AsMap(); !consistent(t, m) || fields["would_deny"] != "not_allowed" || fields["outcome"] != "allow" {
+		t.Errorf("%v", fields)
 	}
 }
 

@@ -249,7 +249,7 @@ func (c *compiler) leaf(path string, r *Rule, s *scope) *authz.Rule {
 	}
 	c.tied(path, s)
 	rule.Judge = &judge{
-		rule: r.Name, sources: c.trust(s.authenticate),
+		rule: r.Name, report: s.report, sources: c.trust(s.authenticate),
 		deny: c.clauses(path+".deny", r.Deny, s.authenticate, true), allow: c.clauses(path+".allow", r.Allow, s.authenticate, false),
 		claims: c.claims(path+".claims", r.Claims),
 	}

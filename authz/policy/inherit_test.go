@@ -1,6 +1,7 @@
 package policy_test
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -46,6 +47,33 @@ func TestReportModeLeavesTheVerdictToTheJudge(t *testing.T) {
 	for want, groups := range map[string][]string{"allowed": {"staff"}, "not_allowed": {"guests"}, "denied_by_rule: no": {"suspended"}} {
 		if got := judged(t, within("corp"), rule, authz.Identity{Source: "corp", Subject: "u", Groups: groups}); got != want {
 			t.Errorf("%q: %s, want %s", groups, got, want)
+		}
+	}
+}
+
+// TestReportModeMakesTheClaimsOfTheRule: who is let through has the assertion
+// that an allowed caller has, and it is not made up where it cannot be made.
+func TestReportModeMakesTheClaimsOfTheRule(t *testing.T) {
+	for tenant, want := range map[any]string{"acme": "not_allowed [{tenant acme}]", nil: "policy_error"} {
+		p := compile(t, within("corp"), policy.Rule{
+			Name: "rule", Audience: "app", Mode: "report", Allow: policy.Clauses{{Groups: []string{"staff"}}},
+			Claims: map[string]string{"tenant": "identity.claims.tenant"},
+		})
+		id := authz.Identity{Source: "corp", Subject: "u"}
+		if tenant != nil {
+			id.Claims = map[string]any{"tenant": tenant}
+		}
+		extra, err := p.Rules()[0].Judge.Judge(t.Context(), request(t, "GET a.example /"), authz.NewIdentity(id))
+		var denial *authz.Denial
+		if !errors.As(err, &denial) {
+			t.Fatal(err)
+		}
+		got := string(denial.Reason)
+		if extra.Claims != nil {
+			got += fmt.Sprint(" ", extra.Claims)
+		}
+		if got != want {
+			t.Errorf("%v: %s, want %s", tenant, got, want)
 		}
 	}
 }

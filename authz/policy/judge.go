@@ -12,12 +12,14 @@ import (
 // judge implements [authz.Judge] for one rule.
 type judge struct {
 	rule        string
+	report      bool            // claims are made also for those whom no allow clause admits
 	sources     map[string]bool // the admitted; true: its e-mail addresses are trusted
 	deny, allow []clause
 	claims      []claim // made for those who are allowed
 }
 
-// Judge returns nil to allow. An identity of a source that the rule does not
+// Judge returns nil to allow. In report mode [authz.NotAllowed] comes with what
+// an allowed caller is given. An identity of a source that the rule does not
 // admit is a fault, not a denial: authenticators are chosen by the rule.
 func (j *judge) Judge(ctx context.Context, r *authz.Request, id *authz.Identity) (authz.Extra, error) {
 	trusted, admitted := j.sources[id.Source]
@@ -37,10 +39,14 @@ func (j *judge) Judge(ctx context.Context, r *authz.Request, id *authz.Identity)
 	if err != nil {
 		return authz.Extra{}, err
 	}
-	if admits == nil {
+	if admits == nil && !j.report {
 		return authz.Extra{}, &authz.Denial{Reason: authz.NotAllowed}
 	}
-	return j.extra(ctx, &who)
+	extra, err := j.extra(ctx, &who)
+	if err == nil && admits == nil {
+		err = &authz.Denial{Reason: authz.NotAllowed}
+	}
+	return extra, err
 }
 
 // firstHolding asks clauses in order. The first that cannot be answered ends it:

@@ -1,0 +1,45 @@
+package privyseal
+
+import (
+	"bytes"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
+)
+
+// TestReportModeIsSeen: what a rule in report mode lets through is in the log, as
+// a warning, and counted.
+func TestReportModeIsSeen(t *testing.T) {
+	h := newHouse(t)
+	h.Close()
+	config := read(t, h.dir, "privyseal.yaml")
+	h.write("privyseal.yaml", strings.Replace(config, "allow: {groups: [staff]}", "mode: report, allow: {groups: [board]}", 1))
+	var decisions bytes.Buffer
+	var err error
+	h.Service, err = New(ServiceOptions{
+		Load: LoadOptions{Path: filepath.Join(h.dir, "privyseal.yaml")}, Drain: time.Millisecond,
+		Decisions: slog.New(slog.NewTextHandler(&decisions, nil)),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Close()
+	d := h.ask()
+	h.observe(d.Record)
+	if d.Grant() == nil {
+		t.Fatalf("%+v", d.Record)
+	}
+	line := decisions.String()
+	for _, want := range []string{"level=WARN", "outcome=allow", "would_deny=not_allowed", "rule=first"} {
+		if !strings.Contains(line, want) {
+			t.Errorf("the record has no %s:\n%s", want, line)
+		}
+	}
+	if n := testutil.ToFloat64(h.metrics.wouldDeny.WithLabelValues("first", "not_allowed")); n != 1 {
+		t.Errorf("counted %v times", n)
+	}
+}
