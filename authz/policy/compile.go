@@ -44,6 +44,7 @@ func Compile(rules []Rule, env Env) (*Policy, error) {
 		rules:   c.leaves,
 		hosts:   slices.Sorted(maps.Keys(c.hosts)),
 		headers: slices.Sorted(maps.Values(c.headers)),
+		sources: top.authenticate,
 		maxTTL:  cmp.Or(c.maxTTL, c.env.TTL),
 	}, nil
 }

@@ -82,11 +82,14 @@ func (p *Policy) Explain(ctx context.Context, r *authz.Request, id *authz.Identi
 	return told, nil
 }
 
+// clausePath names a clause within its rule.
+func clausePath(list string, i int) string { return fmt.Sprintf("%s[%d]", list, i) }
+
 func explainAll(ctx context.Context, list string, clauses []clause, who *caller) []ExplainedClause {
 	told := make([]ExplainedClause, len(clauses))
 	for i := range clauses {
 		c := &clauses[i]
-		told[i] = ExplainedClause{Path: fmt.Sprintf("%s[%d]", list, i), Keys: c.explainKeys(ctx, who)}
+		told[i] = ExplainedClause{Path: clausePath(list, i), Keys: c.explainKeys(ctx, who)}
 		told[i].Holds, told[i].Err = c.holds(ctx, who)
 	}
 	return told

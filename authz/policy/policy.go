@@ -16,6 +16,7 @@ type Policy struct {
 	rules   []*authz.Rule
 	hosts   []string
 	headers []string
+	sources []string // configured, in their order
 	maxTTL  time.Duration
 }
 
@@ -44,6 +45,14 @@ func (p *Policy) Match(r *authz.Request) (*authz.Rule, *authz.Denial) {
 // Rules returns the rules that own requests, in file order. Rules that hold
 // others are not among them.
 func (p *Policy) Rules() []*authz.Rule { return slices.Clone(p.rules) }
+
+// ruleNames returns the names of all rules, of those that hold others too.
+func (p *Policy) ruleNames() (names []string) {
+	for _, route := range Routes(p) {
+		names = append(names, route.Rule)
+	}
+	return names
+}
 
 // Hosts returns, sorted, the hosts of the rules that sign and whose hosts are
 // all literal: those of which a host-dependent issuer can speak.
