@@ -1,6 +1,7 @@
 package privyseal
 
 import (
+	"encoding/json"
 	"maps"
 	"reflect"
 	"slices"
@@ -58,6 +59,15 @@ func (d *decoder) value(path string, n *node, into reflect.Value) {
 		if n.kind == mapping { // one clause stands for a list of one
 			n = &node{kind: sequence, at: n.at, items: []*node{n}}
 		}
+	case policy.Callers:
+		if n.kind == text { // one caller stands for a list of one
+			n = &node{kind: sequence, at: n.at, items: []*node{n}}
+		}
+	case policy.CaseRequest:
+		if n.kind == text { // method and URL alone
+			d.value(path, n, into.FieldByName("Request"))
+			return
+		}
 	case credential.Source:
 		if n.kind == mapping && len(n.fields) != 1 {
 			d.refuse(path, n, "has "+strconv.Itoa(len(n.fields))+" keys, not one: the kind of the source", "begin each source with a dash of its own: - jwt: {…}")
@@ -103,9 +113,37 @@ func (d *decoder) kind(path string, n *node, into reflect.Value) {
 		if d.wants(path, n, boolean) {
 			into.SetBool(n.value == "true")
 		}
+	case reflect.Interface:
+		if v := d.free(path, n); v != nil {
+			into.Set(reflect.ValueOf(v))
+		}
 	default:
 		d.integer(path, n, into)
 	}
+}
+
+// free decodes a value of any kind as JSON decodes it, numbers as json.Number;
+// nil if it is mistaken.
+func (d *decoder) free(path string, n *node) any {
+	switch n.kind {
+	case text:
+		return n.value
+	case boolean:
+		return n.value == "true"
+	case mapping:
+		m := map[string]any{}
+		d.value(path, n, reflect.ValueOf(&m).Elem())
+		return m
+	case sequence:
+		list := []any{}
+		d.value(path, n, reflect.ValueOf(&list).Elem())
+		return list
+	}
+	if !json.Valid([]byte(n.value)) {
+		d.refuse(path, n, "is not a number as JSON writes it", "write it like 3, -1 or 0.5, or quote it")
+		return nil
+	}
+	return json.Number(n.value)
 }
 
 // wants reports whether the value is of the kind that is wanted.

@@ -69,10 +69,9 @@ func (s *Service) build(config *Config, read *files) (_ *snapshot, err error) {
 	if identityErr != nil {
 		credentials = &credential.Credentials{} // for the rules' mistakes
 	}
-	next.policy, rulesErr = policy.Compile(config.Rules, policy.Env{
-		Sources: describe(config.Identity), Authenticators: credentials.For, Issuer: issuer,
-		TTL: config.Assertion.TTL, Reuse: config.Assertion.Reuse, Now: s.options.Now,
-	})
+	env := rulesEnv(config, issuer, s.options.Now)
+	env.Authenticators = credentials.For
+	next.policy, rulesErr = policy.Compile(config.Rules, env)
 	if config.Keys != nil {
 		longest := config.Assertion.TTL
 		if rulesErr == nil {
