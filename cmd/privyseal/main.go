@@ -39,6 +39,8 @@ func rootCommand(environ []string) *cobra.Command {
 			keysStatusCommand(environ), keysRotateCommand(environ), keysRevokeCommand(environ), keysImportCommand(environ)),
 		group("config", "Check and show configurations",
 			configValidateCommand(environ), configPrintCommand(environ), configSchemaCommand()),
+		group("policy", "Test, explain and look through rules",
+			policyTestCommand(environ), policyExplainCommand(environ), policyLintCommand(environ), policyRoutesCommand(environ)),
 		group("token", "Look at identity assertions and other signed tokens",
 			tokenDecodeCommand(), tokenVerifyCommand()),
 		checkCommand(),
