@@ -143,6 +143,13 @@ func TestExamplePolicies(t *testing.T) {
 	}
 }
 
+// TestTheReadmesRulesAreTested: they are those of an example policy.
+func TestTheReadmesRulesAreTested(t *testing.T) {
+	if page := read(t, ".", "README.md"); !strings.Contains(page, "```yaml\n"+read(t, "examples/policies", "orders.yaml")+"```") {
+		t.Error("README.md does not hold examples/policies/orders.yaml")
+	}
+}
+
 func mustPass(t *testing.T, file *CaseFile) {
 	t.Helper()
 	report, err := file.Run(t.Context(), func(now func() time.Time) (*policy.Rehearsal, error) {

@@ -8,14 +8,6 @@ import (
 	"privyseal/authz/policy"
 )
 
-func numbered(prefix string, n int) []string {
-	list := make([]string, n)
-	for i := range list {
-		list[i] = fmt.Sprint(prefix, i)
-	}
-	return list
-}
-
 func manyHeaders(from, to int) map[string]string {
 	headers := map[string]string{}
 	for i := from; i < to; i++ {
