@@ -1,7 +1,6 @@
 package privyseal
 
 import (
-	"context"
 	"log/slog"
 	"runtime"
 	"time"
@@ -21,6 +20,7 @@ type metrics struct {
 	wouldDeny     *prometheus.CounterVec
 	duration      *prometheus.HistogramVec
 	groupsDropped prometheus.Counter
+	unrecorded    prometheus.Counter
 	reloadOK      prometheus.Gauge
 	reloadTime    prometheus.Gauge
 }
@@ -41,6 +41,9 @@ func newMetrics(s *Service) *metrics {
 		groupsDropped: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "privyseal_assertions_without_groups_total", Help: "Assertions sent without groups because they were over max_bytes.",
 		}),
+		unrecorded: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "privyseal_decision_records_dropped_total", Help: "Records of denials for which there was no room. Grants are refused instead.",
+		}),
 		reloadOK: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "privyseal_config_last_reload_successful", Help: "1 if the last reload was applied, 0 if the state before it is in force.",
 		}),
@@ -54,7 +57,7 @@ func newMetrics(s *Service) *metrics {
 		ConstLabels: prometheus.Labels{"version": Version(), "go_version": runtime.Version()},
 	})
 	build.Set(1)
-	m.registry.MustRegister(m.checks, m.wouldDeny, m.duration, m.groupsDropped, m.reloadOK, m.reloadTime, build, keyMetrics{s},
+	m.registry.MustRegister(m.checks, m.wouldDeny, m.duration, m.groupsDropped, m.unrecorded, m.reloadOK, m.reloadTime, build, keyMetrics{s},
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -68,17 +71,23 @@ func (m *metrics) reloaded(err error, now time.Time) {
 	m.reloadTime.Set(float64(now.Unix()))
 }
 
-// observe keeps one decision: a line in the log, a count, a duration.
-func (s *Service) observe(rec authz.Record) {
-	s.metrics.checks.WithLabelValues(string(rec.Outcome), string(rec.Reason)).Inc()
-	s.metrics.duration.WithLabelValues(string(rec.Outcome)).Observe(rec.Took.Seconds())
+// observe keeps one decision: a line in the log, a count, a duration. It reports
+// whether the line will be written; without one, a grant is not given, and so
+// not counted.
+func (s *Service) observe(rec authz.Record) (kept bool) {
+	if kept = s.recorder.keep(&rec); !kept && rec.Outcome == authz.Allow {
+		return false
+	}
+	figure := s.figures.of(counted{rec.Outcome, rec.Reason})
+	figure.checks.Inc()
+	figure.duration.Observe(rec.Took.Seconds())
 	if rec.WouldDeny != "" {
 		s.metrics.wouldDeny.WithLabelValues(rec.Rule, string(rec.WouldDeny)).Inc()
 	}
 	if rec.GroupsDropped > 0 {
 		s.metrics.groupsDropped.Inc()
 	}
-	s.options.Decisions.LogAttrs(context.Background(), level(&rec), "decision", attributes(&rec)...)
+	return kept
 }
 
 func level(rec *authz.Record) slog.Level {
@@ -91,9 +100,9 @@ func level(rec *authz.Record) slog.Level {
 	return slog.LevelInfo
 }
 
-// attributes are the fields of a decision's log line. Empty ones are left out.
-func attributes(rec *authz.Record) []slog.Attr {
-	list := make([]slog.Attr, 0, 26)
+// attributes appends the fields of a decision's log line. Empty ones are left
+// out.
+func attributes(list []slog.Attr, rec *authz.Record) []slog.Attr {
 	text := func(name, value string) {
 		if value != "" {
 			list = append(list, slog.String(name, value))

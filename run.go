@@ -38,6 +38,8 @@ func (s *Service) Run(ctx context.Context) error {
 func (s *Service) serve(asked context.Context, sockets sockets) error {
 	ctx, cancel := context.WithCancelCause(asked)
 	defer cancel(nil)
+	go s.recorder.run()
+	defer s.recorder.close() // after everybody who records
 	var running sync.WaitGroup
 	start := func(name string, socket net.Listener, serve func(net.Listener) error) {
 		if socket == nil {

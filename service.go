@@ -22,8 +22,10 @@ type ServiceOptions struct {
 	Load LoadOptions
 	// Log receives what happens to the service. Default: discarded.
 	Log *slog.Logger
-	// Decisions receives one record for each check. Default: discarded.
-	Decisions *slog.Logger
+	// Decisions receives one line of JSON for each check, whole lines and often
+	// many at once. While it takes none, requests are let through only as long
+	// as there is room to keep their records. Default: discarded.
+	Decisions io.Writer
 	// Drain is how long the service keeps answering after it said NOT_SERVING,
 	// so that Envoy's health check sees it before the connections close.
 	// Default 5s.
@@ -35,14 +37,16 @@ type ServiceOptions struct {
 // Service decides about requests with the current snapshot and reloads it. It
 // is an [envoy.Authorizer].
 type Service struct {
-	options ServiceOptions
-	log     *slog.Logger
-	ring    *keys.Ring
-	keeper  *keys.Keeper // nil unless the keys rotate themselves
-	dry     bool         // nothing outside is opened
-	metrics *metrics
-	keySets keySets
-	tokens  *authz.Cache[credential.VerifiedToken]
+	options  ServiceOptions
+	log      *slog.Logger
+	ring     *keys.Ring
+	keeper   *keys.Keeper // nil unless the keys rotate themselves
+	dry      bool         // nothing outside is opened
+	metrics  *metrics
+	figures  *figures
+	recorder *recorder
+	keySets  keySets
+	tokens   *authz.Cache[credential.VerifiedToken]
 
 	current atomic.Pointer[snapshot] // never nil after New
 
@@ -74,15 +78,14 @@ func prepare(o ServiceOptions) *Service {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	if o.Decisions == nil {
-		o.Decisions = slog.New(slog.DiscardHandler)
-	}
 	if o.Drain == 0 {
 		o.Drain = 5 * time.Second
 	}
 	s := &Service{options: o, log: o.Log}
 	s.ring = keys.NewRing(keys.RingOptions{Now: o.Now, Rand: o.Rand, Logger: o.Log})
 	s.metrics = newMetrics(s)
+	s.figures = newFigures(s.metrics)
+	s.recorder = newRecorder(o.Decisions, o.Log, s.metrics.unrecorded)
 	s.keySets.log, s.keySets.now = o.Log, o.Now
 	s.tokens = authz.NewCache[credential.VerifiedToken](tokenCacheBytes)
 	return s

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"time"
 )
 
@@ -108,47 +107,54 @@ func (c *check) sign(ctx context.Context, content *claims) (made signed, err err
 	if expires := c.identity.Expires; !expires.IsZero() && !started.Before(expires) {
 		return signed{}, &Denial{Reason: ExpiredCredential} // while it was authenticated and judged
 	}
-	payload, err := content.appendTo(make([]byte, 0, 1024), &c.assertion)
+	payload, err := content.appendTo(c.payload[:0], &c.assertion)
+	c.payload = payload
 	if err != nil {
 		return signed{}, (&Denial{Reason: UnsafeClaim}).Because(err)
 	}
 	key, reusable := c.reuseKey(payload)
-	if reusable {
-		if made, ok := c.reuse.Get(key, started); ok {
-			return made, nil
-		}
+	if !reusable {
+		return c.signed(ctx, payload, started)
 	}
-	made = signed{jti: c.decision.Record.ID, expires: started.Add(c.rule.TTL).Truncate(time.Second)}
+	kid := c.signer.KeyID()
+	assertions := c.reuse.by(kid)
+	if made, ok := assertions.Get(key, started); ok {
+		return made, nil
+	}
+	return c.reuse.once(ctx, key, func() (signed, error) {
+		made, err := c.signed(ctx, payload, started)
+		if err == nil && made.kid == kid { // else the key changed meanwhile
+			assertions.Put(key, made, len(made.jws)+len(made.kid)+len(made.jti), c.reusableUntil(made, started))
+		}
+		return made, err
+	})
+}
+
+// signed completes the claims with those of the moment and signs them.
+func (c *check) signed(ctx context.Context, payload []byte, now time.Time) (signed, error) {
+	made := signed{jti: c.decision.Record.ID, expires: now.Add(c.rule.TTL).Truncate(time.Second)}
 	if expires := c.identity.Expires; !expires.IsZero() && expires.Before(made.expires) {
 		made.expires = expires
 	}
-	payload = appendMoment(payload, started.Add(-backdate), made.expires, made.jti)
+	payload = appendMoment(payload, now.Add(-backdate), made.expires, made.jti)
+	c.payload = payload
+	var err error
 	if made.jws, made.kid, err = c.signer.Sign(ctx, payload); err == nil && (made.jws == "" || made.kid == "") {
 		err = errors.New("signer returned nothing")
 	}
 	if err != nil {
 		return signed{}, (&Denial{Reason: SigningFailed}).Because(err)
 	}
-	if reusable {
-		c.reuse.Put(key, made, len(made.jws)+len(made.kid)+len(made.jti), started.Add(min(c.assertion.Reuse, c.rule.TTL/2)))
-	}
 	return made, nil
 }
 
-// reuseKey names an assertion by everything in it but the moment: the claims,
-// how long it may live, and the key.
+// reuseKey names an assertion, if requests may share it: they may if the options
+// say so and the identity is sealed.
 func (c *check) reuseKey(payload []byte) (key [sha256.Size]byte, ok bool) {
 	if c.reuse == nil || c.rule.Bind != 0 { // what is bound is good for one request
 		return key, false
 	}
-	h := sha256.New()
-	hashString(h, c.rule.Name)
-	hashString(h, c.signer.KeyID())
-	hashString(h, strconv.FormatInt(int64(c.rule.TTL), 10))
-	hashString(h, strconv.FormatInt(c.identity.Expires.Unix(), 10))
-	h.Write(payload)
-	h.Sum(key[:0])
-	return key, true
+	return assertionKey(payload, c, c.signer.KeyID()), c.identity.Digest != [sha256.Size]byte{}
 }
 
 // fields are the request headers that carry the assertion and single claims.
@@ -165,7 +171,7 @@ func (c *check) fields(content *claims) ([]Field, error) {
 		}
 	}
 	for _, own := range c.rule.ClaimHeaders {
-		if !c.owned.names[folded(own.Header)] {
+		if !slices.Contains(c.owned.names, folded(own.Header)) {
 			return nil, fmt.Errorf("rule %s sets header %s, which its policy does not own", c.rule.Name, own.Header)
 		}
 		if set, err = c.field(set, content, own.Header, own.Claim); err != nil {

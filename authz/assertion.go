@@ -343,18 +343,20 @@ func headerList(list []string) (string, error) {
 // either end. Control characters are refused: no name or address has one.
 func headerText(s string) (string, error) {
 	var b []byte
+	written := 0
 	for i := 0; i < len(s); i++ {
-		c := s[i]
-		switch {
+		switch c := s[i]; {
 		case c < 0x20 || c == 0x7f:
 			return "", errors.New("holds a control character")
 		case c == '%' || c > 0x7e || c == ' ' && (i == 0 || i == len(s)-1):
-			b = append(b, '%', upperHex[c>>4], upperHex[c&15])
-		default:
-			b = append(b, c)
+			b = append(append(b, s[written:i]...), '%', upperHex[c>>4], upperHex[c&15])
+			written = i + 1
 		}
 	}
-	return string(b), nil
+	if written == 0 {
+		return s, nil
+	}
+	return string(append(b, s[written:]...)), nil
 }
 
 const upperHex = "0123456789ABCDEF"

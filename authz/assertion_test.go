@@ -311,7 +311,7 @@ func (c counting) Sign(ctx context.Context, p []byte) (string, string, error) {
 func TestReuse(t *testing.T) {
 	now := noon
 	made := 0
-	cache := NewCache[signed](1 << 20)
+	cache := newReuse(1 << 20)
 	ask := func(kid string, edit func(*Identity), rule *Rule) string {
 		t.Helper()
 		rule.Authenticate = []Authenticator{as(alice(edit))}
@@ -526,7 +526,7 @@ func TestEveryMistakeIsReported(t *testing.T) {
 // TestReuseIsPerLife: two rules may differ in nothing but how long they vouch.
 func TestReuseIsPerLife(t *testing.T) {
 	made := 0
-	cache := NewCache[signed](1 << 20)
+	cache := newReuse(1 << 20)
 	for _, ttl := range []time.Duration{time.Minute, 2 * time.Minute, time.Minute} {
 		rule := signing()
 		rule.TTL = ttl

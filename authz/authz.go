@@ -10,6 +10,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -30,7 +31,8 @@ type Signer interface {
 	// KeyID names the key that Sign would use now.
 	KeyID() string
 	// Sign returns the compact JWS (RFC 7515 section 7.1) of a payload and the
-	// key that made it, which is published at that moment.
+	// key that made it, which is published at that moment. The payload is the
+	// caller's again when Sign returns.
 	Sign(ctx context.Context, payload []byte) (jws, kid string, err error)
 }
 
@@ -45,7 +47,8 @@ type Authorizer struct {
 	headers   []string // of claim headers, sorted
 	owned     owned
 	endpoints map[string]Endpoint
-	reuse     *Cache[signed] // nil: every request has an assertion of its own
+	reuse     *reuse    // nil: every request has an assertion of its own
+	checks    sync.Pool // of *check
 	now       func() time.Time
 	rand      io.Reader
 }
@@ -66,7 +69,7 @@ func New(o Options) (*Authorizer, error) {
 		endpoints: o.Endpoints, now: o.Now, rand: o.Rand,
 	}
 	if assertion.Reuse > 0 {
-		a.reuse = NewCache[signed](reuseCacheBytes)
+		a.reuse = newReuse(reuseCacheBytes)
 	}
 	var more []string
 	if owner, ok := o.Policy.(HeaderOwner); ok {
@@ -75,7 +78,7 @@ func New(o Options) (*Authorizer, error) {
 	if err := oneSpelling(assertion.Header, a.headers, more); err != nil {
 		return nil, err
 	}
-	a.owned = newOwned(slices.Concat(a.headers, more, []string{assertion.Header}))
+	a.owned = newOwned(assertion.Header, slices.Concat(a.headers, more))
 	if a.issuer == "" {
 		a.issuer = "host"
 	}
@@ -91,7 +94,7 @@ func New(o Options) (*Authorizer, error) {
 // Authorize decides about one request. It is total: panics of any part, expired
 // contexts and errors that are not denials are denials with status 503.
 func (a *Authorizer) Authorize(ctx context.Context, r *Request) Decision {
-	c := check{Authorizer: a, request: r, start: a.now()}
+	c := a.begin(r)
 	err := c.attempt(func() error { return c.decide(ctx) })
 	if err == nil && ctx.Err() != nil {
 		err = ctx.Err() // too late: Envoy has answered already
@@ -100,7 +103,7 @@ func (a *Authorizer) Authorize(ctx context.Context, r *Request) Decision {
 		c.deny(ctx, err)
 	}
 	c.record()
-	return c.decision
+	return c.end()
 }
 
 // Refuse makes the decision for a request that could not be made into a
@@ -113,13 +116,13 @@ func (a *Authorizer) Refuse(ctx context.Context, r *Request, d *Denial) Decision
 	if known.Headers == nil {
 		known.Headers = HeaderMap(nil)
 	}
-	c := check{Authorizer: a, request: &known, start: a.now()}
+	c := a.begin(&known)
 	if err := c.attempt(c.identify); err != nil {
 		d = &Denial{Reason: Fault, cause: err}
 	}
 	c.deny(ctx, d)
 	c.record()
-	return c.decision
+	return c.end()
 }
 
 // check is one request on its way through an Authorizer.
@@ -134,6 +137,31 @@ type check struct {
 	excused  *Denial // what a rule in report mode did not enforce
 	granted  granted
 	decision Decision
+
+	id      [16]byte // of the decision
+	payload []byte   // of the assertion
+}
+
+// begin returns the memory of a check that ended, or new.
+func (a *Authorizer) begin(r *Request) *check {
+	c, ok := a.checks.Get().(*check)
+	if !ok {
+		c = &check{}
+	}
+	c.Authorizer, c.request, c.start = a, r, a.now()
+	return c
+}
+
+// end returns the decision and gives the memory back. Nothing that the decision
+// holds is in it.
+func (c *check) end() Decision {
+	a, d, payload := c.Authorizer, c.decision, c.payload
+	*c = check{}
+	if cap(payload) <= maxMaxBytes {
+		c.payload = payload[:0]
+	}
+	a.checks.Put(c)
+	return d
 }
 
 // decide is the life of a request: it ends with a grant, an answer or an error.
@@ -167,11 +195,10 @@ func (c *check) decide(ctx context.Context) error {
 // identify names the decision, so that a denial can be told from another, and
 // the request, so that it can be found in other logs.
 func (c *check) identify() error {
-	var id [16]byte
-	if _, err := io.ReadFull(c.rand, id[:]); err != nil {
+	if _, err := io.ReadFull(c.rand, c.id[:]); err != nil {
 		return fmt.Errorf("no randomness for a decision id: %v", err)
 	}
-	c.decision.Record.ID = base64.RawURLEncoding.EncodeToString(id[:])
+	c.decision.Record.ID = base64.RawURLEncoding.EncodeToString(c.id[:])
 	c.decision.Record.Request = requestID(c.request.Headers)
 	return nil
 }
@@ -300,7 +327,7 @@ func (c *check) attempt(f func() error) (err error) {
 func (c *check) record() {
 	rec, r := &c.decision.Record, c.request
 	rec.Time = c.start
-	rec.Method, rec.Host, rec.Client = strings.Clone(r.Method), strings.Clone(r.Host), r.Client
+	rec.Method, rec.Host, rec.Client = ownMethod(r.Method), strings.Clone(r.Host), r.Client
 	if c.rule != nil {
 		rec.Rule, rec.Pattern = c.rule.Name, c.rule.Pattern
 	}
@@ -328,6 +355,16 @@ func (c *check) record() {
 		rec.Outcome, rec.Status = Answer, c.decision.reply.Status
 	}
 	rec.Took = c.now().Sub(c.start)
+}
+
+// ownMethod returns a method that points into no request.
+func ownMethod(method string) string {
+	for _, usual := range [...]string{"GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"} {
+		if method == usual {
+			return usual
+		}
+	}
+	return strings.Clone(method)
 }
 
 // requestID returns the x-request-id if it is what proxies make: short, plain.

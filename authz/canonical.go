@@ -36,8 +36,10 @@ func CanonicalHost(host string) (string, error) {
 		name = name[:i]
 	}
 	name = lowerASCII(strings.TrimSuffix(name, "."))
-	if addr, err := netip.ParseAddr(name); err == nil && addr.Is4() {
-		return addr.String(), nil
+	if name != "" && isDigit(name[len(name)-1]) { // an error of ParseAddr costs more than all else here
+		if addr, err := netip.ParseAddr(name); err == nil && addr.Is4() {
+			return addr.String(), nil
+		}
 	}
 	if !isLDH(name) {
 		return "", errHost

@@ -35,6 +35,7 @@ const (
 	AssertionTooLarge Reason = "assertion_too_large" // 403: over max_bytes
 	SourceUnavailable Reason = "source_unavailable"  // 503: keys of an issuer could not be had
 	SigningFailed     Reason = "signing_failed"      // 503: no signature
+	Unrecorded        Reason = "unrecorded"          // 503: the record of a grant could not be kept, so it was not given
 	DeadlineExceeded  Reason = "deadline_exceeded"   // 503: out of time, or the caller left
 	Fault             Reason = "fault"               // 503: a defect
 )

@@ -16,7 +16,7 @@ func TestStatusOfEveryReason(t *testing.T) {
 		MalformedRequest: 400, AmbiguousPath: 400,
 		Unauthenticated: 401, InvalidCredential: 401, ExpiredCredential: 401, UnknownIssuer: 401,
 		NoRule: 403, DeniedByRule: 403, NotAllowed: 403, GroupsUnknown: 403, PolicyError: 403, NoAudience: 403, UnsafeClaim: 403, AssertionTooLarge: 403,
-		SourceUnavailable: 503, SigningFailed: 503, DeadlineExceeded: 503, Fault: 503,
+		SourceUnavailable: 503, SigningFailed: 503, Unrecorded: 503, DeadlineExceeded: 503, Fault: 503,
 		Allowed: 503, Public: 503, Answered: 503, // of a denial, they are a defect
 	}
 	file, err := parser.ParseFile(token.NewFileSet(), "denial.go", nil, 0)

@@ -62,9 +62,23 @@ func Cookie(h Headers, name string) (value string, ok bool, err error) {
 	return value, ok, nil
 }
 
+// hidesAny reports whether one of the cookies is hidden.
+func (fx *Effects) hidesAny(values []string) bool {
+	for piece := range cookiePieces(values) {
+		name, _, _ := strings.Cut(piece.pair, "=")
+		if fx.hidesCookie(strings.TrimSpace(name)) {
+			return true
+		}
+	}
+	return false
+}
+
 // visibleCookies returns the cookie header without the hidden cookies, and
 // whether that differs from what the request carried.
 func (fx *Effects) visibleCookies(values []string) (rest string, changed bool) {
+	if !fx.hidesAny(values) {
+		return "", false
+	}
 	var b strings.Builder
 	apart := false // what follows a cookie left out does not continue the one before
 	for piece := range cookiePieces(values) {

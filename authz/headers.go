@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // DefaultHeader is the header of the assertion unless configured otherwise.
@@ -57,20 +58,27 @@ func reservedHeader(name string) bool {
 
 // owned are the header names that belong to the assertion, over all rules.
 type owned struct {
-	names     map[string]bool // spelled with '-' only
-	spellings []string        // every '-'/'_' spelling of every name, sorted
+	assertion string   // the header that carries it
+	names     []string // spelled with '-' only
+	spellings []string // every '-'/'_' spelling of every name, sorted
+	others    []string // the spellings but the assertion's own
 }
 
-func newOwned(names []string) owned {
-	o := owned{names: map[string]bool{}}
-	for _, name := range append(slices.Clone(names), carriedOver) {
+func newOwned(assertion string, claims []string) owned {
+	o := owned{assertion: assertion}
+	for _, name := range append([]string{assertion, carriedOver}, claims...) {
 		dashed := folded(name)
-		if !o.names[dashed] {
-			o.names[dashed] = true
+		if !slices.Contains(o.names, dashed) {
+			o.names = append(o.names, dashed)
 			o.spellings = append(o.spellings, spellings(dashed)...)
 		}
 	}
 	slices.Sort(o.spellings)
+	for _, name := range o.spellings {
+		if name != assertion {
+			o.others = append(o.others, name)
+		}
+	}
 	return o
 }
 
@@ -108,12 +116,7 @@ func spellings(dashed string) []string {
 // that it does not set it removes, seen or not: Envoy may be configured not to
 // show us a header, and an application may read '_' as '-'.
 func (o *owned) grant(r *Request, fx *Effects, set []Field) *Grant {
-	g := &Grant{set: set, remove: make([]string, 0, len(o.spellings)+len(fx.hiddenHeaders)+2)}
-	for _, name := range o.spellings {
-		if !sets(set, name) {
-			g.remove = append(g.remove, name)
-		}
-	}
+	g := &Grant{set: set, remove: o.removals(set, len(fx.hiddenHeaders))}
 	for name := range r.Headers.All() {
 		if o.resembles(name) && !sets(set, name) {
 			g.addRemoval(name)
@@ -132,25 +135,67 @@ func (o *owned) grant(r *Request, fx *Effects, set []Field) *Grant {
 	return g
 }
 
+// removals returns the spellings that are not set, with room for more. Where no
+// more is to come, what is removed from most requests is shared between them.
+func (o *owned) removals(set []Field, room int) []string {
+	shared := o.spellings
+	switch {
+	case len(set) == 1 && set[0].Name == o.assertion:
+		shared = o.others
+	case len(set) > 0:
+		shared = slices.DeleteFunc(slices.Clone(o.spellings), func(name string) bool { return sets(set, name) })
+	}
+	if room == 0 {
+		return slices.Clip(shared)
+	}
+	return append(make([]string, 0, len(shared)+room), shared...)
+}
+
 // resembles reports whether an application might take a header for one of ours
 // or of Pomerium's family: CGI and its heirs read every separator as '_'.
 func (o *owned) resembles(name string) bool {
-	folded := folded(name)
-	return o.names[folded] || strings.HasPrefix(folded, familyPrefix)
+	if foldsTo(name, familyPrefix, true) {
+		return true
+	}
+	for _, dashed := range o.names {
+		if foldsTo(name, dashed, false) {
+			return true
+		}
+	}
+	return false
+}
+
+// foldsTo reports whether a name, [folded], is dashed, or begins with it if more
+// may follow. Names of requests are not written again to be compared.
+func foldsTo(name, dashed string, more bool) bool {
+	for i := range len(dashed) {
+		switch {
+		case i == len(name):
+			return false
+		case name[i] >= utf8.RuneSelf:
+			name = folded(name)
+			return name == dashed || more && strings.HasPrefix(name, dashed)
+		case rune(dashed[i]) != fold(rune(name[i])):
+			return false
+		}
+	}
+	return more || len(name) == len(dashed)
 }
 
 // folded writes every byte of a name that is no letter or digit as '-', and
 // letters in lower case.
 func folded(name string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case 'A' <= r && r <= 'Z':
-			return r | 0x20
-		case 'a' <= r && r <= 'z', '0' <= r && r <= '9':
-			return r
-		}
-		return '-'
-	}, name)
+	return strings.Map(fold, name)
+}
+
+func fold(r rune) rune {
+	switch {
+	case 'A' <= r && r <= 'Z':
+		return r | 0x20
+	case 'a' <= r && r <= 'z', '0' <= r && r <= '9':
+		return r
+	}
+	return '-'
 }
 
 // nominates reports whether a request's connection options (RFC 9110 section

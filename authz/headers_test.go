@@ -214,3 +214,40 @@ func TestGrantsDoNotShareMemory(t *testing.T) {
 		t.Errorf("first %v, second %v", first.Grant().Remove(), second.Grant().Remove())
 	}
 }
+
+// TestNamesAreComparedAsFolded: comparing without writing the folded name finds
+// what writing it finds.
+func TestNamesAreComparedAsFolded(t *testing.T) {
+	o := newOwned(DefaultHeader, []string{"x-user", "x"})
+	for _, name := range []string{
+		"", "x", "X", "x-", "x-user", "X_User", "x.user", "x\u00e9user", "x\xffuser", "x-use", "x-users", "x-u\u00dfer", "-user",
+		"x-pomerium-", "x_pomerium_any", "x\u212apomerium-y", "x-pomerium", "x-pomerium-jwt-assertion", "x\u00e9pomerium\u00e9jwt-assertion",
+	} {
+		want := strings.HasPrefix(folded(name), familyPrefix)
+		for _, owned := range o.names {
+			want = want || folded(name) == owned
+		}
+		if o.resembles(name) != want {
+			t.Errorf("%q: want %v", name, want)
+		}
+	}
+}
+
+// TestGrantsShareNoMemoryThatGrows: what one grant removes besides is not
+// removed by another.
+func TestGrantsShareNoMemoryThatGrows(t *testing.T) {
+	o := newOwned(DefaultHeader, []string{"x-user", "x"})
+	for _, set := range [][]Field{nil, {{DefaultHeader, "v"}}} {
+		var grants []*Grant
+		for _, hidden := range []string{"a", "b", "c"} {
+			var fx Effects
+			fx.HideHeader(hidden)
+			grants = append(grants, o.grant(request(t, "/", nil), &fx, set))
+		}
+		for i, hidden := range []string{"a", "b", "c"} {
+			if removed := grants[i].Remove(); removed[len(removed)-1] != hidden {
+				t.Errorf("grant %d removes %q", i, removed)
+			}
+		}
+	}
+}

@@ -29,17 +29,21 @@ func appendString(b []byte, s string) ([]byte, error) {
 		return b, errNotUTF8
 	}
 	b = append(b, '"')
+	written := 0
 	for i := 0; i < len(s); i++ {
-		switch c := s[i]; {
-		case c == '"' || c == '\\':
+		c := s[i]
+		if c >= 0x20 && c != '"' && c != '\\' && c != 0x7f {
+			continue
+		}
+		b = append(b, s[written:i]...)
+		written = i + 1
+		if c == '"' || c == '\\' {
 			b = append(b, '\\', c)
-		case c < 0x20 || c == 0x7f:
+		} else {
 			b = append(b, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&15])
-		default:
-			b = append(b, c)
 		}
 	}
-	return append(b, '"'), nil
+	return append(append(b, s[written:]...), '"'), nil
 }
 
 const hexDigits = "0123456789abcdef"

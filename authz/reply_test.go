@@ -30,7 +30,7 @@ func TestEveryReasonHasAStatus(t *testing.T) {
 		return true
 	})
 	granting := []string{"allowed", "public", "answered"}
-	faults := []string{"source_unavailable", "signing_failed", "deadline_exceeded", "fault"}
+	faults := []string{"source_unavailable", "signing_failed", "unrecorded", "deadline_exceeded", "fault"}
 	if len(reasons) < 20 {
 		t.Fatalf("only %d reasons found: the test looks at the wrong place", len(reasons))
 	}

@@ -6,9 +6,6 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/protobuf/proto"
-
-	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
 
 	"privyseal/authz"
 )
@@ -24,56 +21,65 @@ func handle(srv any, ctx context.Context, decode func(any) error, _ grpc.UnarySe
 		defer cancel()
 	}
 	var f frame
+	defer f.free()
 	if err := decode(&f); err != nil {
 		return nil, err // grpc-go has answered already: too large, or broken off
 	}
-	return srv.(*Server).check(ctx, f.bytes), nil
+	s := srv.(*Server)
+	return &sent{s.check(ctx, f.buffer.ReadOnlyData()), &s.buffers}, nil
 }
 
-// check is one Check from bytes to answer. It has no error to return.
-func (s *Server) check(ctx context.Context, message []byte) *authv3.CheckResponse {
-	d, answer := s.answer(ctx, message)
-	s.record(d.Record)
-	return answer
-}
-
-// record survives an observer that panics: its checks must not end with it.
-func (s *Server) record(r authz.Record) {
-	defer func() { _ = recover() }()
-	s.observe(r)
-}
-
-func (s *Server) answer(ctx context.Context, message []byte) (d authz.Decision, answer *authv3.CheckResponse) {
+// check is one Check from bytes to answer. It has no error to return. Nothing
+// that outlives it points into the message, whose memory is used again.
+func (s *Server) check(ctx context.Context, message []byte) (a answer) {
+	a = answer{s.buffers.Get(0)}
+	m := s.requests.Get().(*checkRequest)
 	defer func() {
 		if recover() != nil {
-			d = authz.Decision{Record: authz.Record{
+			d := authz.Decision{Record: authz.Record{
 				Time: time.Now(), Outcome: authz.Deny, Reason: authz.Fault, Cause: "panic in the adapter", Status: authz.Fault.Status(),
 			}}
-			answer = replied(&d, d.Reply())
+			a.instead(&d)
+			s.record(d.Record)
 		}
+		m.reset()
+		s.requests.Put(m)
 	}()
-	d = s.decide(ctx, message)
-	return d, response(&d)
+	d, r := s.decide(ctx, message, m)
+	a.response(&d)
+	if !s.record(d.Record) && d.Grant() != nil {
+		d = s.authorizer.Refuse(ctx, r, &authz.Denial{Reason: authz.Unrecorded})
+		a.instead(&d)
+		s.record(d.Record)
+	}
+	return a
 }
 
-func (s *Server) decide(ctx context.Context, message []byte) authz.Decision {
-	var m authv3.CheckRequest
-	if proto.Unmarshal(message, &m) != nil {
+// record reports whether a record is kept. One that an observer panics about is
+// not, and the process lives on.
+func (s *Server) record(r authz.Record) (kept bool) {
+	defer func() { _ = recover() }()
+	return s.observe(r)
+}
+
+// decide returns the decision, and what is known of the request.
+func (s *Server) decide(ctx context.Context, message []byte, m *checkRequest) (authz.Decision, *authz.Request) {
+	if m.read(message, s.shape) != nil {
 		d := &authz.Denial{Reason: authz.MalformedRequest, Detail: "the check request cannot be decoded"}
-		return s.authorizer.Refuse(ctx, nil, d)
+		return s.authorizer.Refuse(ctx, nil, d), nil
 	}
-	r, denial := request(&m)
+	r, denial := m.request()
 	if denial != nil {
-		return s.authorizer.Refuse(ctx, r, denial)
+		return s.authorizer.Refuse(ctx, r, denial), r
 	}
 	d := s.authorizer.Authorize(ctx, r)
 	switch g := d.Grant(); {
 	case g != nil && ctx.Err() != nil:
 		late := (&authz.Denial{Reason: authz.DeadlineExceeded}).Because(errors.New("granted too late"))
-		return s.authorizer.Refuse(ctx, r, late)
+		return s.authorizer.Refuse(ctx, r, late), r
 	case g != nil && !writable(g.Set()):
 		unwritable := (&authz.Denial{Reason: authz.Fault}).Because(errors.New("a granted header is no text"))
-		return s.authorizer.Refuse(ctx, r, unwritable)
+		return s.authorizer.Refuse(ctx, r, unwritable), r
 	}
-	return d
+	return d, r
 }

@@ -23,4 +23,14 @@
 //     1.37.0 did the reverse. So both say overwrite.
 //   - Removals are applied after additions, raw_value is ignored, and text must
 //     be UTF-8, or the answer becomes a gRPC error.
+//
+// # Messages are read where they lie
+//
+// A CheckRequest is walked once, checked, and never made into maps: an
+// [authz.Request] and its headers point into the message, whose memory is used
+// again when the answer is made. Whoever keeps a part of a request clones it;
+// [authz.Record] does. Dynamic metadata and client certificates are decoded when
+// an authenticator asks. Answers are appended to memory that is used again when
+// gRPC has sent them. Messages that the walk does not find plain are left to the
+// generated types, which are the reference for both directions under test.
 package envoy

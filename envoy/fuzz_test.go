@@ -29,7 +29,7 @@ func FuzzCheck(f *testing.F) {
 	signed, public := NewServer(fuzzed(f, signing()), nil), NewServer(fuzzed(f, &authz.Rule{Name: "p", Public: true}), nil)
 	f.Fuzz(func(t *testing.T, b []byte) {
 		for _, s := range []*Server{signed, public} {
-			m := s.check(t.Context(), b)
+			m := checked(t.Context(), s, b)
 			if !consistent(t, m) {
 				continue
 			}

@@ -18,6 +18,8 @@ import (
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
+
+	"privyseal/authz"
 )
 
 func question(t *testing.T, method, target string) Question {
@@ -27,6 +29,15 @@ func question(t *testing.T, method, target string) Question {
 		t.Fatal(err)
 	}
 	return Question{Method: method, URL: u}
+}
+
+// request reads a message.
+func request(m *authv3.CheckRequest) (*authz.Request, *authz.Denial) {
+	var read checkRequest
+	if err := read.read(encoded(m), newShape()); err != nil {
+		return nil, &authz.Denial{Reason: authz.MalformedRequest, Detail: err.Error()}
+	}
+	return read.request()
 }
 
 func TestRequestIsCanonical(t *testing.T) {

@@ -5,14 +5,8 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/protobuf/types/known/structpb"
-	"google.golang.org/protobuf/types/known/wrapperspb"
-
-	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
-	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
-	typev3 "github.com/envoyproxy/go-control-plane/envoy/type/v3"
+	"google.golang.org/protobuf/encoding/protowire"
 
 	"privyseal/authz"
 )
@@ -21,14 +15,56 @@ import (
 // let through.
 const DecisionHeader = "x-privyseal-decision"
 
-// response makes the answer for a decision. granted and replied are the only
+// Numbers of fields, of the messages that make a CheckResponse. Tests compare
+// what is written with the generated types.
+const (
+	responseStatus   protowire.Number = 1
+	responseDenied   protowire.Number = 2
+	responseOK       protowire.Number = 3
+	responseMetadata protowire.Number = 4
+
+	statusCode protowire.Number = 1 // of google.rpc.Status and of HttpStatus
+
+	okHeaders         protowire.Number = 2
+	okHeadersToRemove protowire.Number = 5
+	okResponseHeaders protowire.Number = 6
+
+	deniedStatus  protowire.Number = 1
+	deniedHeaders protowire.Number = 2
+	deniedBody    protowire.Number = 3
+
+	optionHeader       protowire.Number = 1
+	optionAppend       protowire.Number = 2
+	optionAppendAction protowire.Number = 3
+
+	headerKey   protowire.Number = 1
+	headerValue protowire.Number = 2
+
+	structFields protowire.Number = 1
+	entryOfKey   protowire.Number = 1
+	entryOfValue protowire.Number = 2
+	valueString  protowire.Number = 3
+)
+
+// overwriteIfExistsOrAdd is the value of append_action; append_if_exists_or_add
+// is its zero value.
+const overwriteIfExistsOrAdd = 2
+
+// response appends the answer for a decision. granted and replied are the only
 // two functions that make a CheckResponse from one; status.code and body are
 // written together.
-func response(d *authz.Decision) *authv3.CheckResponse {
+func (a answer) response(d *authz.Decision) {
 	if g := d.Grant(); g != nil {
-		return granted(d, g)
+		a.granted(d, g)
+		return
 	}
-	return replied(d, d.Reply())
+	a.replied(d, d.Reply())
+}
+
+// instead appends the answer for another decision in place of what there is.
+func (a answer) instead(d *authz.Decision) {
+	*a.bytes = (*a.bytes)[:0]
+	a.response(d)
 }
 
 // writable reports whether every header is text that protobuf can carry and a
@@ -44,33 +80,45 @@ func writable(fields []authz.Field) bool {
 }
 
 func text(s string) bool {
-	return utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool { return r < 0x20 && r != '\t' || r == 0x7f })
+	ascii := true
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		if c < 0x20 && c != '\t' || c == 0x7f {
+			return false
+		}
+		ascii = ascii && c < 0x80
+	}
+	return ascii || utf8.ValidString(s)
 }
 
-func granted(d *authz.Decision, g *authz.Grant) *authv3.CheckResponse {
-	ok := &authv3.OkHttpResponse{HeadersToRemove: g.Remove()}
+func valid(s string) string { return strings.ToValidUTF8(s, "?") }
+
+func (a answer) granted(d *authz.Decision, g *authz.Grant) {
+	a.status(codes.OK)
+	ok := a.open(responseOK)
 	for _, f := range g.Set() {
-		ok.Headers = append(ok.Headers, overwrite(f.Name, f.Value))
+		a.overwrite(okHeaders, f.Name, f.Value)
+	}
+	for _, name := range g.Remove() {
+		a.element(okHeadersToRemove, name)
 	}
 	for _, cookie := range d.SetCookies() {
-		ok.ResponseHeadersToAdd = append(ok.ResponseHeadersToAdd, add("set-cookie", cookie))
+		a.add(okResponseHeaders, "set-cookie", cookie)
 	}
-	return &authv3.CheckResponse{
-		Status:          &status.Status{Code: int32(codes.OK)},
-		HttpResponse:    &authv3.CheckResponse_OkResponse{OkResponse: ok},
-		DynamicMetadata: metadata(&d.Record),
-	}
+	a.close(ok)
+	a.metadata(&d.Record)
 }
 
-func replied(d *authz.Decision, reply *authz.Reply) *authv3.CheckResponse {
-	denied := &authv3.DeniedHttpResponse{
-		Status:  &typev3.HttpStatus{Code: typev3.StatusCode(reply.Status)},
-		Body:    strings.ToValidUTF8(string(reply.Body), "?"),
-		Headers: []*corev3.HeaderValueOption{overwrite("cache-control", "no-store")},
-	}
+func (a answer) replied(d *authz.Decision, reply *authz.Reply) {
+	a.status(codeOf(reply.Status))
+	denied := a.open(responseDenied)
+	status := a.open(deniedStatus)
+	a.number(statusCode, reply.Status)
+	a.close(status)
+	a.overwrite(deniedHeaders, "cache-control", "no-store")
 	set := func(name, value string) {
 		if value != "" && text(value) {
-			denied.Headers = append(denied.Headers, overwrite(name, value))
+			a.overwrite(deniedHeaders, name, value)
 		}
 	}
 	set(DecisionHeader, d.Record.ID)
@@ -84,19 +132,17 @@ func replied(d *authz.Decision, reply *authz.Reply) *authv3.CheckResponse {
 	}
 	for _, challenge := range reply.Challenges {
 		if text(challenge) {
-			denied.Headers = append(denied.Headers, add("www-authenticate", challenge))
+			a.add(deniedHeaders, "www-authenticate", challenge)
 		}
 	}
 	for _, cookie := range d.SetCookies() {
 		if text(cookie) {
-			denied.Headers = append(denied.Headers, add("set-cookie", cookie))
+			a.add(deniedHeaders, "set-cookie", cookie)
 		}
 	}
-	return &authv3.CheckResponse{
-		Status:          &status.Status{Code: int32(codeOf(reply.Status))},
-		HttpResponse:    &authv3.CheckResponse_DeniedResponse{DeniedResponse: denied},
-		DynamicMetadata: metadata(&d.Record),
-	}
+	a.text(deniedBody, string(reply.Body))
+	a.close(denied)
+	a.metadata(&d.Record)
 }
 
 // codeOf returns a gRPC code that is not OK; beyond that Envoy does not look at
@@ -111,38 +157,55 @@ func codeOf(status int) codes.Code {
 	return codes.PermissionDenied
 }
 
+func (a answer) status(code codes.Code) {
+	status := a.open(responseStatus)
+	a.number(statusCode, int(code))
+	a.close(status)
+}
+
 // overwrite sets a header in place of every value it has. Envoy reads append and
 // ignores append_action in request headers, and has done the reverse.
-func overwrite(name, value string) *corev3.HeaderValueOption {
-	return option(name, value, corev3.HeaderValueOption_OVERWRITE_IF_EXISTS_OR_ADD)
+func (a answer) overwrite(list protowire.Number, name, value string) {
+	option := a.open(list)
+	a.header(name, value)
+	a.close(a.open(optionAppend)) // present, and false
+	a.number(optionAppendAction, overwriteIfExistsOrAdd)
+	a.close(option)
 }
 
 // add adds a line to a response. Envoy drops lines with append: true from a
 // denial, so append stays unset.
-func add(name, value string) *corev3.HeaderValueOption {
-	return option(name, value, corev3.HeaderValueOption_APPEND_IF_EXISTS_OR_ADD)
+func (a answer) add(list protowire.Number, name, value string) {
+	option := a.open(list)
+	a.header(name, value)
+	a.close(option)
 }
 
-func option(name, value string, action corev3.HeaderValueOption_HeaderAppendAction) *corev3.HeaderValueOption {
-	o := &corev3.HeaderValueOption{Header: &corev3.HeaderValue{Key: name, Value: value}, AppendAction: action}
-	if action == corev3.HeaderValueOption_OVERWRITE_IF_EXISTS_OR_ADD {
-		o.Append = wrapperspb.Bool(false) //lint:ignore SA1019 deprecated in the API, decisive in Envoy
-	}
-	return o
+func (a answer) header(name, value string) {
+	header := a.open(optionHeader)
+	a.text(headerKey, name)
+	a.text(headerValue, value)
+	a.close(header)
 }
 
 // metadata is what Envoy's access log, RBAC and rate limits may see of a
 // decision, under envoy.filters.http.ext_authz. It never holds the assertion.
-func metadata(rec *authz.Record) *structpb.Struct {
-	fields := map[string]*structpb.Value{}
+func (a answer) metadata(rec *authz.Record) {
+	s := a.open(responseMetadata)
 	for _, f := range [...]authz.Field{
 		{Name: "decision_id", Value: rec.ID}, {Name: "outcome", Value: string(rec.Outcome)}, {Name: "reason", Value: string(rec.Reason)},
 		{Name: "would_deny", Value: string(rec.WouldDeny)}, {Name: "rule", Value: rec.Rule}, {Name: "source", Value: rec.Source}, {Name: "subject", Value: rec.Subject},
 		{Name: "audience", Value: rec.Audience}, {Name: "kid", Value: rec.KeyID}, {Name: "jti", Value: rec.JWTID},
 	} {
-		if f.Value != "" {
-			fields[f.Name] = structpb.NewStringValue(strings.ToValidUTF8(f.Value, "?"))
+		if f.Value == "" {
+			continue
 		}
+		member := a.open(structFields)
+		a.text(entryOfKey, f.Name)
+		value := a.open(entryOfValue)
+		a.element(valueString, f.Value)
+		a.close(value)
+		a.close(member)
 	}
-	return &structpb.Struct{Fields: fields}
+	a.close(s)
 }

@@ -2,6 +2,7 @@ package envoy
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"google.golang.org/grpc"
@@ -18,6 +19,13 @@ const ServiceName = "envoy.service.auth.v3.Authorization"
 // (with_request_body) that we document, 1 MiB, and Envoy's bounds on headers.
 const MaxRequestBytes = 4 << 20
 
+const (
+	streamWorkers = 64
+	// windowBytes is how much of the messages of one connection may be on its
+	// way unread.
+	windowBytes = 1 << 20
+)
+
 // Authorizer decides. [authz.Authorizer] is one; a service that reloads is
 // another, which asks the one of its current snapshot.
 type Authorizer interface {
@@ -28,16 +36,24 @@ type Authorizer interface {
 // Server answers Check. It is safe for concurrent use.
 type Server struct {
 	authorizer Authorizer
-	observe    func(authz.Record)
+	observe    func(authz.Record) bool
+
+	shape    *shape
+	requests sync.Pool // of *checkRequest
+	buffers  buffers   // of answers
 }
 
-// NewServer makes a Server. observe, if not nil, is called once for each check,
-// after the decision and before the answer.
-func NewServer(a Authorizer, observe func(authz.Record)) *Server {
+// NewServer makes a Server. observe, if not nil, is called for each check, after
+// the decision and before the answer, and reports whether it will keep the
+// record. A grant whose record is not kept is not given: the request is refused
+// with reason [authz.Unrecorded], which is observed in turn.
+func NewServer(a Authorizer, observe func(authz.Record) (kept bool)) *Server {
 	if observe == nil {
-		observe = func(authz.Record) {}
+		observe = func(authz.Record) bool { return true }
 	}
-	return &Server{authorizer: a, observe: observe}
+	s, leaves := &Server{authorizer: a, observe: observe, shape: newShape()}, newLeaves()
+	s.requests.New = func() any { return &checkRequest{leaves: leaves} }
+	return s
 }
 
 // Register registers the service on a gRPC server made with [GRPCOptions]. The
@@ -64,6 +80,9 @@ func GRPCOptions() []grpc.ServerOption {
 	return []grpc.ServerOption{
 		grpc.ForceServerCodecV2(newCodec()),
 		grpc.MaxRecvMsgSize(MaxRequestBytes),
+		grpc.NumStreamWorkers(streamWorkers),
+		grpc.StaticStreamWindowSize(windowBytes),
+		grpc.StaticConnWindowSize(windowBytes),
 		grpc.ConnectionTimeout(3 * time.Second),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
 		grpc.KeepaliveParams(keepalive.ServerParameters{

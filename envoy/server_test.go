@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -79,6 +80,15 @@ func message(edit ...func(*authv3.AttributeContext_HttpRequest)) *authv3.CheckRe
 	return &authv3.CheckRequest{Attributes: &authv3.AttributeContext{Request: &authv3.AttributeContext_Request{Http: http}}}
 }
 
+// checked is the answer as Envoy reads it; nil if it cannot.
+func checked(ctx context.Context, s *Server, message []byte) *authv3.CheckResponse {
+	var m authv3.CheckResponse
+	if proto.Unmarshal(*s.check(ctx, message).bytes, &m) != nil {
+		return nil
+	}
+	return &m
+}
+
 func encoded(m *authv3.CheckRequest) []byte {
 	b, err := proto.Marshal(m)
 	if err != nil {
@@ -108,7 +118,7 @@ func consistent(t *testing.T, m *authv3.CheckResponse) (allowed bool) {
 
 func TestGrantOverwritesInBothDialects(t *testing.T) {
 	s := NewServer(authorizer(t, signing()), nil)
-	m := s.check(t.Context(), encoded(message()))
+	m := checked(t.Context(), s, encoded(message()))
 	if !consistent(t, m) {
 		t.Fatal("denied")
 	}
@@ -133,7 +143,7 @@ func TestGrantOverwritesInBothDialects(t *testing.T) {
 func TestMetadataSaysWhatWasNotEnforced(t *testing.T) {
 	rule := signing()
 	rule.Report, rule.Judge = true, refuseAll{}
-	m := NewServer(authorizer(t, rule), nil).check(t.Context(), encoded(message()))
+	m := checked(t.Context(), NewServer(authorizer(t, rule), nil), encoded(message()))
 	if fields := m.GetDynamicMetadata().AsMap(); !consistent(t, m) || fields["would_deny"] != "not_allowed" || fields["outcome"] != "allow" {
 		t.Errorf("%v", fields)
 	}
@@ -172,14 +182,14 @@ func TestFaultsAreDenials(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var records []authz.Record
-			s := NewServer(authorizer(t, c.rule), func(r authz.Record) { records = append(records, r) })
+			s := NewServer(authorizer(t, c.rule), func(r authz.Record) bool { records = append(records, r); return true })
 			if c.ctx == nil {
 				c.ctx = t.Context()
 			}
 			if c.message == nil {
 				c.message = encoded(message())
 			}
-			m := s.check(c.ctx, c.message)
+			m := checked(c.ctx, s, c.message)
 			if consistent(t, m) {
 				t.Fatal("let through")
 			}
@@ -221,9 +231,31 @@ func TestGrantsThatAreNotSent(t *testing.T) {
 		"sent for once": {t.Context(), unhurried{authorizer(t, signing())}, authz.Allowed},
 	} {
 		var record authz.Record
-		m := NewServer(c.a, func(r authz.Record) { record = r }).check(c.ctx, encoded(message()))
+		m := checked(c.ctx, NewServer(c.a, func(r authz.Record) bool { record = r; return true }), encoded(message()))
 		if allowed := consistent(t, m); allowed != (c.reason == authz.Allowed) || record.Reason != c.reason {
 			t.Errorf("%s: allowed %v, %+v", name, allowed, record)
+		}
+	}
+}
+
+// TestNoRecordNoGrant: a grant that cannot be recorded is not given.
+func TestNoRecordNoGrant(t *testing.T) {
+	for name, observe := range map[string]func(authz.Record) bool{
+		"full":      func(authz.Record) bool { return false },
+		"panicking": func(authz.Record) bool { panic("boom") },
+	} {
+		var reasons []authz.Reason
+		s := NewServer(authorizer(t, signing()), func(r authz.Record) bool { reasons = append(reasons, r.Reason); return observe(r) })
+		m := checked(t.Context(), s, encoded(message()))
+		if consistent(t, m) || m.GetDeniedResponse().GetStatus().GetCode() != 503 || m.GetOkResponse() != nil {
+			t.Errorf("%s: %v", name, m)
+		}
+		if !slices.Equal(reasons, []authz.Reason{authz.Allowed, authz.Unrecorded}) {
+			t.Errorf("%s: observed %v", name, reasons)
+		}
+		m = checked(t.Context(), NewServer(authorizer(t, nil), observe), encoded(message()))
+		if consistent(t, m) || m.GetDeniedResponse().GetStatus().GetCode() != 403 {
+			t.Errorf("%s: a denial is given in any case: %v", name, m)
 		}
 	}
 }

@@ -22,10 +22,11 @@ import (
 func serveProfiled(config, cpuProfile, heapProfile string) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
+	defer privyseal.TuneMemory(os.Getenv)()
 	service, err := privyseal.New(privyseal.ServiceOptions{
 		Load:      privyseal.LoadOptions{Path: config, Environ: []string{}},
 		Log:       slog.New(slog.NewJSONHandler(os.Stderr, nil)),
-		Decisions: slog.New(slog.NewJSONHandler(os.Stdout, nil)),
+		Decisions: os.Stdout,
 		Drain:     time.Millisecond,
 	})
 	if err != nil {

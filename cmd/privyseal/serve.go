@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"os"
 	"os/signal"
 	"slices"
@@ -41,6 +40,7 @@ as JSON.`,
 			return err
 		}
 		level := &configuredLevel{}
+		defer privyseal.TuneMemory(os.Getenv)()
 		log := applicationLog(c.ErrOrStderr(), level)
 		load := privyseal.LoadOptions{Path: configFile(*config), Environ: slices.Concat(environ, given)}
 		if load.Path == "" {
@@ -51,7 +51,7 @@ as JSON.`,
 		defer signal.Stop(hangups)
 		service, err := privyseal.New(privyseal.ServiceOptions{
 			Load: load, Log: log, Drain: max(*drain, 1), // 0 would be the default
-			Decisions: slog.New(slog.NewJSONHandler(c.OutOrStdout(), nil)),
+			Decisions: c.OutOrStdout(),
 		})
 		if err != nil {
 			return mistaken(c, err)

@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -181,7 +182,7 @@ func (s *service) run(t *testing.T, file string, environ ...string) {
 	s.Service, err = privyseal.New(privyseal.ServiceOptions{
 		Load:      privyseal.LoadOptions{Path: file, Environ: append([]string{}, environ...)},
 		Log:       slog.New(slog.NewTextHandler(s.log, nil)),
-		Decisions: slog.New(slog.NewJSONHandler(s.decisions, nil)),
+		Decisions: s.decisions,
 		Drain:     time.Millisecond,
 	})
 	must(t, err)
@@ -264,7 +265,9 @@ type lines struct {
 func (l *lines) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.text = append(l.text, string(p))
+	for line := range strings.Lines(string(p)) {
+		l.text = append(l.text, line)
+	}
 	return len(p), nil
 }
 
@@ -280,15 +283,19 @@ func (l *lines) count() int {
 	return len(l.text)
 }
 
-// find returns the record of a decision.
+// find returns the record of a decision. All that were made before it are
+// written then.
 func (l *lines) find(t *testing.T, id string) map[string]any {
 	t.Helper()
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, line := range l.text {
-		var record map[string]any
-		if json.Unmarshal([]byte(line), &record) == nil && record["decision_id"] == id {
-			return record
+	for range waits(t5) {
+		l.mu.Lock()
+		text := slices.Clone(l.text)
+		l.mu.Unlock()
+		for _, line := range text {
+			var record map[string]any
+			if json.Unmarshal([]byte(line), &record) == nil && record["decision_id"] == id {
+				return record
+			}
 		}
 	}
 	t.Fatalf("no record of decision %q", id)

@@ -18,4 +18,4 @@ cd ..
 go mod edit -replace github.com/hashicorp/vault=./src
 go build -mod=mod -o unfinished .
 mv unfinished vault
-rm -rf src
+rm -rf src main.go go.mod go.sum
