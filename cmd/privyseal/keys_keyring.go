@@ -16,8 +16,7 @@ import (
 // keyring is the configured keyring, for commands that look at it or change it.
 type keyring struct {
 	*keys.Keeper
-	file          string // the configuration
-	publishBefore time.Duration
+	file string // the configuration
 }
 
 // openKeyring prepares the keyring of a configuration. The store has not been
@@ -30,27 +29,11 @@ func openKeyring(c *cobra.Command, named string, environ []string) (*keyring, er
 	if err := forbidDumps(); err != nil {
 		warn(c, "core dumps of this process, which reads private keys, cannot be switched off: %v", err)
 	}
-	load := privyseal.LoadOptions{Path: file, Environ: environ}
-	keeper, err := privyseal.NewKeeper(load)
+	keeper, err := privyseal.NewKeeper(privyseal.LoadOptions{Path: file, Environ: environ})
 	if err != nil {
 		return nil, mistaken(c, err)
 	}
-	config, err := privyseal.Load(load)
-	if err != nil {
-		return nil, mistaken(c, err)
-	}
-	return &keyring{keeper, file, publishBefore(config.Keys)}, nil
-}
-
-// publishBefore is the option with its default; see [privyseal.Keyring].
-func publishBefore(k *privyseal.Keyring) time.Duration {
-	switch {
-	case k.PublishBefore != 0:
-		return k.PublishBefore
-	case k.RotateEvery != 0:
-		return min(26*time.Hour, k.RotateEvery)
-	}
-	return 26 * time.Hour
+	return &keyring{keeper, file}, nil
 }
 
 // look reads the document, which must be there.
@@ -88,5 +71,5 @@ func oneLine(text string) string {
 }
 
 func (r *keyring) timeline(d keys.Document) timeline {
-	return timelineOf(d, r.publishBefore, time.Now())
+	return timelineOf(d, r.Schedule().PublishBefore, time.Now())
 }

@@ -53,7 +53,7 @@ func ringIn(t *testing.T, store keys.Store, late time.Duration) *keyring {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &keyring{keeper, "privyseal.yaml", 25 * time.Minute}
+	return &keyring{keeper, "privyseal.yaml"}
 }
 
 // quiet is a command that talks to a buffer.

@@ -31,7 +31,7 @@ func (r *keysReport) readStore(c *cobra.Command, config string, environ []string
 	if err != nil {
 		return err
 	}
-	r.publishBefore = ring.publishBefore
+	r.publishBefore = ring.Schedule().PublishBefore
 	if _, r.storeErr = ring.look(c.Context()); r.storeErr == nil {
 		status := ring.Status()
 		r.Store = &status

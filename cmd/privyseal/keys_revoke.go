@@ -94,7 +94,7 @@ func revoke(c *cobra.Command, ring *keyring, prefix string, yes bool) (r revocat
 	}
 	say(c, "Key %s leaves the key set at once.", key.KeyID)
 	if key.State == keys.StateNext {
-		say(c, "It has not signed, so nobody is refused. Another next key is made, which must be\npublished for %s first; until then no planned rotation is possible.", span(ring.publishBefore))
+		say(c, "It has not signed, so nobody is refused. Another next key is made, which must be\npublished for %s first; until then no planned rotation is possible.", span(ring.Schedule().PublishBefore))
 	} else {
 		say(c, "Assertions that it has signed are refused by whoever fetches the key set from\nnow on; others accept them until they fetch.")
 	}
