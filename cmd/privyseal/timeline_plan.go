@@ -146,6 +146,6 @@ func (t timeline) next(m keys.Mode) []string {
 	}
 	return append(list,
 		"  - Replace the credentials of the store, and see who reads its backups.",
-		"  - If the key-encryption key may be lost too, this is not enough, because the",
-		"    data key stays: begin a new keyring in another place, with a new key.")
+		"  - If the key-encryption key may be lost too, make the new one the first of",
+		"    every replica, purge again, and then take the old one away.")
 }
