@@ -280,7 +280,7 @@ func (k *Keeper) write(ctx context.Context, seen reading, f func(Document) (Docu
 }
 
 // fill makes the keys that a document lacks, as far as they can be made.
-func (k *Keeper) fill(ctx context.Context, d *Document, missing []Slot) (fresh []made, err error) {
+func (k *Keeper) fill(ctx context.Context, d *Document, missing []slot) (fresh []made, err error) {
 	for _, slot := range missing {
 		m, err := k.make(ctx, slot.Algorithm)
 		if err != nil {

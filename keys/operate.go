@@ -126,7 +126,7 @@ func (k *Keeper) operate(ctx context.Context, f func(Document, time.Time) (Docum
 		now := stamp(k.options.Now())
 		c.Before = d
 		if next := d.in(StateNext); next != nil && !now.Before(next.ActivateAt) {
-			var missing []Slot
+			var missing []slot
 			d, missing = plan(d, k.schedule, now)
 			if _, err := k.fill(ctx, &d, missing); err != nil {
 				return d, err

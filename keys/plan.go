@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Slot is a key that a document lacks.
-type Slot struct {
+// slot is a key that a document lacks.
+type slot struct {
 	State         State // StateNext or StateSigning
 	Algorithm     string
 	PublishedAt   time.Time
@@ -28,7 +28,7 @@ type Slot struct {
 //
 // What cannot be had is left out: without a next key, the signing one goes on.
 // The generation is for whoever writes the document.
-func plan(d Document, s Schedule, now time.Time) (next Document, missing []Slot) {
+func plan(d Document, s Schedule, now time.Time) (next Document, missing []slot) {
 	now = stamp(now)
 	d = d.clone()
 	d.raiseTTL(s)
@@ -47,8 +47,8 @@ func plan(d Document, s Schedule, now time.Time) (next Document, missing []Slot)
 	return d, missing
 }
 
-func (s Schedule) slot(state State, published, activate time.Time) Slot {
-	return Slot{
+func (s Schedule) slot(state State, published, activate time.Time) slot {
+	return slot{
 		State: state, Algorithm: s.Algorithm, PublishedAt: published, ActivateAt: activate,
 		CompleteUntil: activate.Add(s.RotateEvery),
 	}
@@ -93,10 +93,10 @@ func (k *DocumentKey) retire(s Schedule, end time.Time) {
 }
 
 // fill adds a key that was missing.
-func (d *Document) fill(slot Slot, k DocumentKey) {
-	k.State, k.PublishedAt, k.ActivateAt = slot.State, slot.PublishedAt, slot.ActivateAt
+func (d *Document) fill(s slot, k DocumentKey) {
+	k.State, k.PublishedAt, k.ActivateAt = s.State, s.PublishedAt, s.ActivateAt
 	d.Keys = append(d.Keys, k)
-	d.CompleteUntil = later(d.CompleteUntil, slot.CompleteUntil)
+	d.CompleteUntil = later(d.CompleteUntil, s.CompleteUntil)
 	d.sort()
 }
 
