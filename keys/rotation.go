@@ -20,15 +20,15 @@ type Rotation struct {
 	// PublishBefore is how long a key is to be published before it signs: as
 	// long as the slowest verifier keeps a key set. Default 15m, at most 30
 	// days.
-	PublishBefore time.Duration `yaml:"publish_before"`
+	PublishBefore time.Duration
 	// HoldNew makes a first key that has not been published for PublishBefore
 	// wait, while the key before it goes on signing, even if that one is no
 	// longer configured. Otherwise a first key signs from the moment it is
 	// loaded, and what is missing is logged and metered.
-	HoldNew bool `yaml:"hold_new_key"`
+	HoldNew bool
 	// MaxTTL is the longest life of an assertion signed under this
 	// configuration. Default 5m.
-	MaxTTL time.Duration `yaml:"-"`
+	MaxTTL time.Duration
 }
 
 func (r Rotation) withDefaults() (Rotation, error) {
@@ -39,16 +39,10 @@ func (r Rotation) withDefaults() (Rotation, error) {
 		r.MaxTTL = defaultMaxTTL
 	}
 	if r.PublishBefore < 0 || r.PublishBefore > maxPublishBefore {
-		return r, publishBeforeError{}
+		return r, optionError{"publish_before", "must be more than 0 and at most 720h"}
 	}
 	if r.MaxTTL < 0 {
 		return r, errors.New("the longest life of an assertion is negative")
 	}
 	return r, nil
 }
-
-// publishBeforeError tells the configuration loader which option is meant.
-type publishBeforeError struct{}
-
-func (publishBeforeError) Error() string      { return "publish_before must be between 1ns and 720h" }
-func (publishBeforeError) OptionPath() string { return "publish_before" }
