@@ -19,17 +19,6 @@ import (
 	"github.com/lestrrat-go/jwx/v2/jwa"
 )
 
-// Thumbprint returns the RFC 7638 SHA-256 thumbprint of a public key in
-// lower-case hex. It is an error for kinds of keys that this package does not
-// know.
-func Thumbprint(public crypto.PublicKey) (string, error) {
-	d, err := describe(public)
-	if err != nil {
-		return "", err
-	}
-	return d.thumbprint(), nil
-}
-
 // description is a public key in the words of RFC 7518 section 6 and RFC 8037
 // section 2.
 type description struct {

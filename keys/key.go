@@ -1,7 +1,6 @@
 package keys
 
 import (
-	"bytes"
 	"context"
 	"crypto"
 	"crypto/x509"
@@ -77,9 +76,6 @@ func (k *Key) Private() bool { return k.secret != nil || k.external != nil }
 // Public returns the public key: *ecdsa.PublicKey, ed25519.PublicKey or
 // *rsa.PublicKey. It is not to be changed.
 func (k *Key) Public() crypto.PublicKey { return k.public }
-
-// PublicJWK returns the public key as a JWK (RFC 7517 section 4).
-func (k *Key) PublicJWK() []byte { return bytes.Clone(k.jwk) }
 
 // MarshalPEM returns the private key as a PEM block of PKCS#8. No other
 // function lets a private key out of this package. PEM does not say which

@@ -1,0 +1,12 @@
+package keys
+
+import "crypto"
+
+// Thumbprint is the kid that a key would have.
+func Thumbprint(public crypto.PublicKey) (string, error) {
+	d, err := describe(public)
+	return d.thumbprint(), err
+}
+
+// PublicJWK is the key as key sets show it.
+func (k *Key) PublicJWK() []byte { return k.jwk }
