@@ -1,6 +1,8 @@
 package store
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 	"time"
 
@@ -33,4 +35,15 @@ func fileSystemTime(dir *os.File) (time.Time, error) {
 func touch(dir *os.File) error {
 	now := unix.Timespec{Nsec: unix.UTIME_NOW}
 	return unix.UtimesNanoAt(int(dir.Fd()), lockFile, []unix.Timespec{now, now}, unix.AT_SYMLINK_NOFOLLOW)
+}
+
+// readerTime is the answer to who could not touch a file: no time if that is
+// because nothing can be written here, which is no reason not to read.
+func readerTime(err error) (time.Time, error) {
+	for _, readOnly := range []error{fs.ErrPermission, unix.EROFS, unix.ENOSPC, unix.EDQUOT} {
+		if errors.Is(err, readOnly) {
+			return time.Time{}, nil
+		}
+	}
+	return time.Time{}, reason(err)
 }
