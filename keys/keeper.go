@@ -116,13 +116,9 @@ func (k *Keeper) Step(ctx context.Context) error {
 	defer cancel()
 	k.turn.Lock()
 	defer k.turn.Unlock()
-	err := k.step(ctx)
+	err := k.change(ctx, func(d Document) (Document, error) { return d, nil })
 	k.report(err)
 	return err
-}
-
-func (k *Keeper) step(ctx context.Context) error {
-	return k.change(ctx, func(d Document) (Document, error) { return d, nil })
 }
 
 // change reads the document, applies f and the schedule to it, and writes it if
