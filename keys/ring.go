@@ -75,17 +75,10 @@ var errKind = errors.New("a ring cannot change between configured and shared key
 func (r *Ring) share(sh shared) error {
 	r.changing.Lock()
 	defer r.changing.Unlock()
-	old := r.current.Load()
-	if old != nil && old.shared == nil {
+	if old := r.current.Load(); old != nil && old.shared == nil {
 		return errKind
 	}
-	next, err := sharedSnapshot(old, sh, r.options.Now())
-	if err != nil {
-		return err
-	}
-	r.current.Store(next)
-	logShared(r.options.Logger, old, next)
-	return nil
+	return r.changeShared(sh)
 }
 
 // UseEphemeral starts the ring without configured keys. It makes an ES256 key
@@ -133,11 +126,7 @@ func (r *Ring) Advance() {
 	}
 	var err error
 	if s.shared != nil {
-		var next *snapshot
-		if next, err = sharedSnapshot(s, *s.shared, r.options.Now()); err == nil {
-			r.current.Store(next)
-			logShared(r.options.Logger, s, next)
-		}
+		err = r.changeShared(*s.shared)
 	} else {
 		err = r.change(s.configured, s.rotation)
 	}
@@ -163,6 +152,17 @@ func (r *Ring) change(configured []*Key, rotation Rotation) error {
 	}
 	r.current.Store(next)
 	logChange(r.options.Logger, old, next)
+	return nil
+}
+
+func (r *Ring) changeShared(sh shared) error {
+	old := r.current.Load()
+	next, err := sharedSnapshot(old, sh, r.options.Now())
+	if err != nil {
+		return err
+	}
+	r.current.Store(next)
+	logShared(r.options.Logger, old, next)
 	return nil
 }
 
