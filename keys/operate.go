@@ -146,7 +146,7 @@ func (k *Keeper) operate(ctx context.Context, f func(Document, time.Time) (Docum
 func (d Document) bringForward(s Schedule, now time.Time) (Document, error) {
 	d = d.clone()
 	old, next := d.in(StateSigning), d.in(StateNext)
-	at := now.Add(s.propagation())
+	at := now.Add(s.Propagation())
 	switch {
 	case next == nil:
 		return d, errors.New("there is no next key: it could not be made, see the log of the replicas")

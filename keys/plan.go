@@ -66,7 +66,7 @@ func (d *Document) raiseTTL(s Schedule) {
 // there is time for all replicas to hear of it.
 func (d *Document) postpone(s Schedule, now time.Time) {
 	k := d.in(StateNext)
-	if k == nil || !now.Before(k.ActivateAt.Add(-s.propagation())) {
+	if k == nil || !now.Before(k.ActivateAt.Add(-s.Propagation())) {
 		return
 	}
 	if due := k.PublishedAt.Add(s.PublishBefore); due.After(k.ActivateAt) {

@@ -113,12 +113,12 @@ func (s Schedule) retireAfter(ttl time.Duration) time.Duration {
 	return ttl + min(afterLife, s.PublishBefore) // less only for short periods
 }
 
-// propagation is how long a replica may go without news of a document that is
-// about to matter. It is a part of PublishBefore.
-func (s Schedule) propagation() time.Duration { return min(5*time.Minute, s.PublishBefore/10) }
+// Propagation is how long a replica may go without news of a document that is
+// about to matter: a part of PublishBefore, at most 5 minutes.
+func (s Schedule) Propagation() time.Duration { return min(5*time.Minute, s.PublishBefore/10) }
 
 // pollEvery is the pause between two looks at the store, before jitter.
-func (s Schedule) pollEvery() time.Duration { return max(s.propagation()/5, 50*time.Millisecond) }
+func (s Schedule) pollEvery() time.Duration { return max(s.Propagation()/5, 50*time.Millisecond) }
 
 // maxAge is how long caches may keep the key set, in whole seconds.
 func (s Schedule) maxAge() time.Duration {

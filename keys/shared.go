@@ -74,11 +74,11 @@ func (sh *shared) publishUntil() time.Time {
 }
 
 // heard is how long our last look at the store is news.
-func (sh *shared) heard() time.Time { return sh.confirmed.Add(sh.schedule.propagation()) }
+func (sh *shared) heard() time.Time { return sh.confirmed.Add(sh.schedule.Propagation()) }
 
 // notice is how long load balancers have to learn that a replica leaves service
 // before it stops publishing.
-func (sh *shared) notice() time.Duration { return sh.schedule.propagation() / 5 }
+func (sh *shared) notice() time.Duration { return sh.schedule.Propagation() / 5 }
 
 // publishes returns why a key set is not to be given out.
 func (s *snapshot) publishes(now func() time.Time) error {

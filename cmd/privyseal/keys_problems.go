@@ -11,6 +11,9 @@ import (
 // wrongClock is by how much a clock may be wrong before it matters.
 const wrongClock = time.Minute
 
+// longestPropagation is the longest that a replica may take to hear of a change.
+const longestPropagation = 5 * time.Minute
+
 // problems are what somebody should look at, the worst first.
 func (r *keysReport) problems() []string {
 	list := []string{}

@@ -108,6 +108,6 @@ func revoke(c *cobra.Command, ring *keyring, prefix string, yes bool) (r revocat
 		return r, ring.lost(err)
 	}
 	ring.warnIfChanged(c, shown, change)
-	say(c, "Replicas follow by themselves, usually within a minute, at most %s;\n`privyseal keys status --admin URL…` then shows generation %d for each of them.\n", span(ring.timeline(change.After).propagation()), change.After.Generation)
+	say(c, "Replicas follow by themselves, usually within a minute, at most %s;\n`privyseal keys status --admin URL…` then shows generation %d for each of them.\n", span(ring.Schedule().Propagation()), change.After.Generation)
 	return revocation{key.KeyID, change.Before, change.After}, nil
 }

@@ -11,16 +11,10 @@ import (
 // an emergency is concluded: by then all but the slowest verifiers know it.
 const secondRotation = time.Hour
 
-// longestPropagation is that of a publish_before of 50 minutes and more.
-const longestPropagation = 5 * time.Minute
-
 // propagation is within what time every replica in service has heard of a
-// change: what package keys reserves for it of publish_before.
+// change.
 func (t timeline) propagation() time.Duration {
-	if t.publishBefore == 0 {
-		return longestPropagation
-	}
-	return min(longestPropagation, t.publishBefore/10)
+	return keys.Schedule{PublishBefore: t.publishBefore}.Propagation()
 }
 
 // refusal returns why a rotation would be refused, or "".
