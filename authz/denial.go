@@ -26,6 +26,9 @@ const (
 	InvalidCredential Reason = "invalid_credential"  // 401: present and wrong
 	ExpiredCredential Reason = "expired_credential"  // 401: was right, is over
 	UnknownIssuer     Reason = "unknown_issuer"      // 401: nobody we trust for this rule
+	LoginFailed       Reason = "login_failed"        // 400: a browser login that cannot be completed
+	LoginLoop         Reason = "login_loop"          // 403: logging in again and again did not help
+	SessionTooLarge   Reason = "session_too_large"   // 403: a session that does not fit a cookie
 	DeniedByRule      Reason = "denied_by_rule"      // 403: a deny clause holds
 	NotAllowed        Reason = "not_allowed"         // 403: no allow clause holds
 	GroupsUnknown     Reason = "groups_unknown"      // 403: groups are read, and the source could not say them
@@ -44,11 +47,11 @@ const (
 // fault.
 func (r Reason) Status() int {
 	switch r {
-	case MalformedRequest, AmbiguousPath:
+	case MalformedRequest, AmbiguousPath, LoginFailed:
 		return 400
 	case Unauthenticated, InvalidCredential, ExpiredCredential, UnknownIssuer:
 		return 401
-	case NoRule, DeniedByRule, NotAllowed, GroupsUnknown, PolicyError, NoAudience, UnsafeClaim, AssertionTooLarge:
+	case LoginLoop, SessionTooLarge, NoRule, DeniedByRule, NotAllowed, GroupsUnknown, PolicyError, NoAudience, UnsafeClaim, AssertionTooLarge:
 		return 403
 	}
 	return 503
@@ -116,5 +119,6 @@ type Reply struct {
 	Location    string
 	ContentType string
 	Challenges  []string // WWW-Authenticate values, RFC 9110 section 11.6.1
+	LoginURL    string   // where a person can log in; told when there is no Body
 	Body        []byte
 }

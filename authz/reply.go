@@ -1,6 +1,7 @@
 package authz
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -45,8 +46,9 @@ func (c *check) challenge(ctx context.Context, d *Denial) (*Reply, error) {
 		case reply.Status != 401:
 			return reply, nil
 		case joined == nil:
-			joined = &Reply{Status: 401, ContentType: reply.ContentType, Challenges: reply.Challenges, Body: reply.Body}
+			joined = &Reply{Status: 401, ContentType: reply.ContentType, Challenges: reply.Challenges, LoginURL: reply.LoginURL, Body: reply.Body}
 		default:
+			joined.LoginURL = cmp.Or(joined.LoginURL, reply.LoginURL)
 			joined.Challenges = append(joined.Challenges[:len(joined.Challenges):len(joined.Challenges)], reply.Challenges...)
 			if joined.Body == nil {
 				joined.ContentType, joined.Body = reply.ContentType, reply.Body
@@ -64,20 +66,24 @@ func (c *check) complete(given *Reply, d *Denial) *Reply {
 		reply.Status = 403
 	}
 	if reply.Body == nil && reply.Location == "" {
-		reply.ContentType, reply.Body = c.plain(reply.Status, d)
+		reply.ContentType, reply.Body = c.plain(&reply, d)
 	}
 	return &reply
 }
 
 // plain writes the body of a denial: short text for gRPC clients, whom Envoy
-// shows it as grpc-message, RFC 9457 for all others.
-func (c *check) plain(status int, d *Denial) (contentType string, body []byte) {
+// shows it as grpc-message, a page for browsers that would show it to a person,
+// RFC 9457 for all others.
+func (c *check) plain(reply *Reply, d *Denial) (contentType string, body []byte) {
 	id := c.decision.Record.ID
-	if IsGRPC(c.request) {
+	switch {
+	case IsGRPC(c.request):
 		return "text/plain; charset=utf-8", []byte(strings.ToValidUTF8(d.Error(), "?") + " (decision " + id + ")")
+	case WantsPage(c.request):
+		return PageType, c.page(reply, d).HTML()
 	}
-	body = fmt.Appendf(nil, `{"status":%d,"title":`, status)
-	for _, member := range [...]Field{{"", title(d.Reason)}, {"reason", string(d.Reason)}, {"detail", d.Detail}, {"decision_id", id}} {
+	body = fmt.Appendf(nil, `{"status":%d,"title":`, reply.Status)
+	for _, member := range [...]Field{{"", title(d.Reason)}, {"reason", string(d.Reason)}, {"detail", d.Detail}, {"login_url", reply.LoginURL}, {"decision_id", id}} {
 		if member.Value == "" {
 			continue
 		}
@@ -92,7 +98,28 @@ func (c *check) plain(status int, d *Denial) (contentType string, body []byte) {
 	return "application/problem+json", append(body, '}', '\n')
 }
 
+// page shows a denial to a person.
+func (c *check) page(reply *Reply, d *Denial) Page {
+	p := Page{Title: title(d.Reason), Note: "Reason: " + string(d.Reason) + ". Decision: " + c.decision.Record.ID}
+	if c.rule != nil && c.rule.Explain != "" {
+		p.Text = append(p.Text, c.rule.Explain)
+	}
+	if d.Detail != "" {
+		p.Text = append(p.Text, d.Detail)
+	}
+	if reply.LoginURL != "" {
+		p.Links = []Link{{Label: "Log in", URL: reply.LoginURL}}
+	}
+	return p
+}
+
 func title(r Reason) string {
+	switch r {
+	case LoginFailed:
+		return "The login could not be completed."
+	case LoginLoop, SessionTooLarge:
+		return "The login was completed, and cannot be used."
+	}
 	switch r.Status() {
 	case 400:
 		return "The request cannot be read in one way only."

@@ -127,6 +127,10 @@ func (a answer) replied(d *authz.Decision, reply *authz.Reply) {
 		set("content-type", reply.ContentType)
 		set("x-content-type-options", "nosniff")
 	}
+	if reply.ContentType == authz.PageType {
+		set("content-security-policy", authz.PagePolicy())
+		set("referrer-policy", "same-origin") // not no-referrer, which makes the Origin of a page's own form null
+	}
 	if reply.Status == http.StatusServiceUnavailable {
 		set("retry-after", "1")
 	}
