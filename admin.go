@@ -53,9 +53,9 @@ func (s *Service) conditions() []condition {
 		reload.OK, reload.Detail = false, "the last reload failed; the state before it is in force: "+*failure
 	}
 	list = append(list, reload)
-	for _, source := range snap.issuers {
-		set := source.Status()
-		c := condition{Name: "keys of source " + source.source, OK: set.Keys > 0 && set.LastError == "", Detail: fmt.Sprintf("%d keys", set.Keys)}
+	for source, keys := range snap.issuerKeySets() {
+		set := keys.Status()
+		c := condition{Name: "keys of source " + source, OK: set.Keys > 0 && set.LastError == "", Detail: fmt.Sprintf("%d keys", set.Keys)}
 		if !set.LastSuccess.IsZero() {
 			c.Detail += ", fetched " + set.LastSuccess.UTC().Format(time.RFC3339)
 		}

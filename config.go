@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"privyseal/authz"
-	"privyseal/authz/credential"
 	"privyseal/authz/policy"
 )
 
@@ -50,7 +49,7 @@ type Config struct {
 	HoldNewKey bool `yaml:"hold_new_key"`
 	// Identity lists the sources of identity, each with a name of its own. An
 	// entry has one key, the kind of the source. Default: none.
-	Identity []credential.Source `yaml:"identity"`
+	Identity []IdentitySource `yaml:"identity"`
 	// Rules are tried in order: the first whose match fits owns the request. A
 	// request that none fits is denied.
 	Rules []policy.Rule `yaml:"rules"`
@@ -83,7 +82,7 @@ func defaults() *Config {
 		},
 		Issuer:        "host",
 		PublishBefore: 15 * time.Minute,
-		Identity:      []credential.Source{},
+		Identity:      []IdentitySource{},
 		Rules:         []policy.Rule{},
 		Assertion: authz.AssertionOptions{
 			Header: authz.DefaultHeader, TTL: authz.DefaultTTL,

@@ -137,7 +137,7 @@ func TestEveryOptionIsNamed(t *testing.T) {
 		for i := range typ.NumField() {
 			f := typ.Field(i)
 			name := f.Tag.Get("yaml")
-			if f.IsExported() && (name == "" || names[name] || name != strings.ToLower(name)) {
+			if f.IsExported() && !f.Anonymous && (name == "" || names[name] || name != strings.ToLower(name)) {
 				t.Errorf("%v.%s has the name %q", typ, f.Name, name)
 			}
 			names[name] = true

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"privyseal/authz/credential"
 	"privyseal/authz/policy"
 )
 
@@ -68,7 +67,7 @@ func (d *decoder) value(path string, n *node, into reflect.Value) {
 			d.value(path, n, into.FieldByName("Request"))
 			return
 		}
-	case credential.Source:
+	case IdentitySource:
 		if n.kind == mapping && len(n.fields) != 1 {
 			d.refuse(path, n, "has "+strconv.Itoa(len(n.fields))+" keys, not one: the kind of the source", "begin each source with a dash of its own: - jwt: {…}")
 			return
@@ -182,7 +181,7 @@ func (d *decoder) fields(path string, n *node, into reflect.Value) {
 			d.unknown(path, f, slices.Sorted(maps.Keys(options)))
 			continue
 		}
-		d.value(strings.TrimPrefix(path+"."+f.name, "."), f.node, into.Field(index))
+		d.value(strings.TrimPrefix(path+"."+f.name, "."), f.node, into.FieldByIndex(index))
 	}
 }
 
@@ -199,12 +198,13 @@ func (d *decoder) unknown(path string, f field, known []string) {
 	d.wrong = append(d.wrong, p)
 }
 
-// optionsOf returns the fields of an options struct by their names in the file.
-func optionsOf(t reflect.Type) map[string]int {
-	options := make(map[string]int, t.NumField())
-	for i := range t.NumField() {
-		if name := t.Field(i).Tag.Get("yaml"); name != "" {
-			options[name] = i
+// optionsOf returns the fields of an options struct, and of those embedded in
+// it, by their names in the file.
+func optionsOf(t reflect.Type) map[string][]int {
+	options := make(map[string][]int, t.NumField())
+	for _, field := range reflect.VisibleFields(t) {
+		if name := field.Tag.Get("yaml"); name != "" {
+			options[name] = field.Index
 		}
 	}
 	return options

@@ -172,7 +172,7 @@ var errKeyKind = errors.New("signing keys cannot change between signing_key and 
 // at it or changes it. It keeps a ring of its own and has read nothing yet.
 func NewKeeper(o LoadOptions) (*keys.Keeper, error) {
 	s := prepare(ServiceOptions{Load: o})
-	s.keySets.offline = true
+	s.goOffline()
 	if err := s.load(); err != nil {
 		return nil, err
 	}

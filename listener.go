@@ -17,7 +17,7 @@ type Listen struct {
 	// so it is a loopback address, a unix socket, or has TLS with client_ca and
 	// client_sans. Default 127.0.0.1:9001.
 	GRPC Listener `yaml:"grpc"`
-	// HTTP serves the key set and discovery. Default 127.0.0.1:9080.
+	// HTTP serves the key set, discovery, and the logouts of identity providers. Default 127.0.0.1:9080.
 	HTTP Listener `yaml:"http"`
 	// Admin serves health, metrics and reload; "" is off.
 	// Default 127.0.0.1:9090.

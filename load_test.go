@@ -26,7 +26,7 @@ var update = flag.Bool("update", false, "write what tests compare with")
 
 // environ is what the configurations in testdata refer to.
 func environ() []string {
-	return []string{"RULE=ping", "HOST=ping.example", "EMPTY=", "SECRET=hunter2-hunter2"}
+	return []string{"OLD_COOKIE_SECRET=0123456789abcdef0123456789abcdef", "COOKIE_SECRET=fedcba9876543210fedcba9876543210", "RULE=ping", "HOST=ping.example", "EMPTY=", "SECRET=hunter2-hunter2"}
 }
 
 func TestGoodConfigurations(t *testing.T) {

@@ -207,10 +207,10 @@ func (m keyMetrics) Collect(c chan<- prometheus.Metric) {
 	}
 	gauge(jwksInfo, 1, status.JWKSDigest)
 	gauge(keyTooNew, status.MissingPublication.Seconds())
-	for _, source := range m.current.Load().issuers {
-		set := source.Status()
-		gauge(issuerKeyCount, float64(set.Keys), source.source)
-		gauge(issuerAge, seconds(set.LastSuccess), source.source)
+	for source, keys := range m.current.Load().issuerKeySets() {
+		set := keys.Status()
+		gauge(issuerKeyCount, float64(set.Keys), source)
+		gauge(issuerAge, seconds(set.LastSuccess), source)
 	}
 }
 

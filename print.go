@@ -44,15 +44,37 @@ func (p *printer) options(v reflect.Value, n *node, indent int, all bool) {
 		tag := v.Type().Field(i).Tag
 		name := tag.Get("yaml")
 		value, written := v.Field(i), n.get(name)
+		if v.Type().Field(i).Anonymous {
+			p.options(value, n, indent, all)
+			continue
+		}
 		if name == "" || value.IsZero() && written == nil && (!all || !isScalar(value)) || tag.Get("secret") != "" && value.IsZero() {
 			continue
 		}
 		p.key(name, indent)
 		if tag.Get("secret") != "" {
-			p.scalar(secretText(written), written)
+			p.secret(value, written, indent)
 			continue
 		}
 		p.value(value, written, indent, all)
+	}
+}
+
+// secret prints a secret, or each of a list, as a mask or the reference that it
+// is kept behind.
+func (p *printer) secret(v reflect.Value, n *node, indent int) {
+	if v.Kind() != reflect.Slice {
+		p.scalar(secretText(n), n)
+		return
+	}
+	p.out = append(p.out, '\n')
+	for i := range v.Len() {
+		var item *node
+		if n != nil && i < len(n.items) {
+			item = n.items[i]
+		}
+		p.out = append(p.out, strings.Repeat(" ", indent+2)+"-"...)
+		p.scalar(secretText(item), item)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"privyseal/authz"
+	"privyseal/authz/login"
 )
 
 // Paths of the public listener; every other path is 404.
@@ -14,8 +15,8 @@ const (
 	discoveryPath    = "/.well-known/openid-configuration"
 )
 
-// public is what the public listener serves: the key set and discovery. There
-// is no ServeMux, because it would redirect the doubled slash that verifiers
+// public is what the public listener serves: the key set, discovery, and the
+// logouts of identity providers. There is no ServeMux, because it would redirect the doubled slash that verifiers
 // make of an issuer with a trailing one, and most of them follow no redirect.
 func (s *Service) public() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -25,9 +26,24 @@ func (s *Service) public() http.Handler {
 		case discoveryPath:
 			s.discovery(w, r)
 		default:
+			if strings.HasPrefix(r.URL.Path, login.BackChannelPath) {
+				s.backChannel(w, r)
+				return
+			}
 			http.NotFound(w, r)
 		}
 	})
+}
+
+// backChannel passes on a provider's word that sessions have ended.
+func (s *Service) backChannel(w http.ResponseWriter, r *http.Request) {
+	snap := s.acquire()
+	if snap == nil {
+		http.Error(w, "the service ends", http.StatusServiceUnavailable)
+		return
+	}
+	defer snap.release()
+	snap.logins.BackChannel().ServeHTTP(w, r)
 }
 
 // discovery answers with the metadata of OpenID Connect Discovery section 3, as

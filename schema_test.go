@@ -17,7 +17,6 @@ import (
 	generator "github.com/invopop/jsonschema"
 	validator "github.com/santhosh-tekuri/jsonschema/v6"
 
-	"privyseal/authz/credential"
 	"privyseal/authz/policy"
 )
 
@@ -151,7 +150,7 @@ func compiledSchema(t *testing.T) *validator.Schema {
 func generated(t *testing.T) *generator.Schema {
 	t.Helper()
 	comments := map[string]string{}
-	for _, folder := range []string{"", "authz", "authz/policy", "authz/credential", "keys/vault", "keys/pkcs11"} {
+	for _, folder := range []string{"", "authz", "authz/policy", "authz/credential", "authz/login", "keys/vault", "keys/pkcs11"} {
 		fieldComments(t, filepath.Join("privyseal", folder), filepath.Join(".", folder), comments)
 	}
 	r := generator.Reflector{
@@ -179,7 +178,7 @@ func generated(t *testing.T) *generator.Schema {
 	orElse(reflect.TypeFor[Encryption](), &generator.Schema{Const: "none"})
 	orElse(reflect.TypeFor[policy.Clauses](), &generator.Schema{Ref: "#/$defs/Clause"})
 	one := uint64(1)
-	source := s.Definitions[reflect.TypeFor[credential.Source]().Name()]
+	source := s.Definitions[reflect.TypeFor[IdentitySource]().Name()]
 	source.MinProperties, source.MaxProperties = &one, &one
 	return s
 }

@@ -13,6 +13,7 @@ import (
 
 	"privyseal/authz"
 	"privyseal/authz/credential"
+	"privyseal/authz/login"
 	"privyseal/keys"
 )
 
@@ -46,6 +47,7 @@ type Service struct {
 	figures  *figures
 	recorder *recorder
 	keySets  keySets
+	logins   *login.Memory
 	tokens   *authz.Cache[credential.VerifiedToken]
 
 	current atomic.Pointer[snapshot] // never nil after New
@@ -87,6 +89,7 @@ func prepare(o ServiceOptions) *Service {
 	s.figures = newFigures(s.metrics)
 	s.recorder = newRecorder(o.Decisions, o.Log, s.metrics.unrecorded)
 	s.keySets.log, s.keySets.now = o.Log, o.Now
+	s.logins = login.NewMemory(login.MemoryOptions{Now: o.Now, Rand: o.Rand, Log: o.Log})
 	s.tokens = authz.NewCache[credential.VerifiedToken](tokenCacheBytes)
 	return s
 }
@@ -95,12 +98,20 @@ func prepare(o ServiceOptions) *Service {
 // a configuration. It reads the files that New reads, and asks no issuer.
 func Validate(o LoadOptions) error {
 	s := prepare(ServiceOptions{Load: o})
-	s.dry, s.keySets.offline = true, true
+	s.dry = true
+	s.goOffline()
 	if err := s.load(); err != nil {
 		return err
 	}
 	s.Close()
 	return nil
+}
+
+// goOffline makes a service that has loaded nothing ask no issuer.
+func (s *Service) goOffline() {
+	s.keySets.offline = true
+	s.logins.Close()
+	s.logins = login.NewMemory(login.MemoryOptions{Offline: true})
 }
 
 // Config returns the configuration in force. It is not to be changed.
@@ -111,6 +122,7 @@ func (s *Service) Config() *Config { return s.current.Load().config }
 func (s *Service) Close() {
 	if !s.closed.Swap(true) {
 		s.current.Load().release()
+		s.logins.Close()
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"privyseal/authz"
 	"privyseal/authz/credential"
+	"privyseal/authz/login"
 	"privyseal/authz/policy"
 	"privyseal/keys"
 )
@@ -25,6 +26,7 @@ type snapshot struct {
 	keyring    keyringParts // if config.Keys says so
 	tls        listenerTLS
 	issuers    []issuerKeys
+	logins     *login.Logins   // nil until they are made
 	own        map[string]bool // what iss may be of our own assertions
 
 	users   atomic.Int64 // requests, and one for being current
@@ -53,7 +55,12 @@ func (s *snapshot) release() {
 func (s *Service) build(config *Config, read *files) (_ *snapshot, err error) {
 	next := &snapshot{config: config}
 	next.users.Store(1)
-	next.closing = func() { s.keySets.release(next.issuers) }
+	next.closing = func() {
+		s.keySets.release(next.issuers)
+		if next.logins != nil {
+			next.logins.Close()
+		}
+	}
 	defer func() {
 		if err != nil {
 			next.release()
@@ -65,12 +72,12 @@ func (s *Service) build(config *Config, read *files) (_ *snapshot, err error) {
 	}
 	var keysErr, tlsErr, rulesErr, assertionErr error
 	next.tls, tlsErr = loadTLS(config, read)
-	credentials, identityErr := s.credentials(next, read)
+	sources, identityErr := s.identities(next, read)
 	if identityErr != nil {
-		credentials = &credential.Credentials{} // for the rules' mistakes
+		sources = identities{} // for the rules' mistakes
 	}
 	env := rulesEnv(config, issuer, s.options.Now)
-	env.Authenticators = credentials.For
+	env.Authenticators = sources.For
 	next.policy, rulesErr = policy.Compile(config.Rules, env)
 	if config.Keys != nil {
 		longest := config.Assertion.TTL
@@ -82,7 +89,7 @@ func (s *Service) build(config *Config, read *files) (_ *snapshot, err error) {
 		next.keys, keysErr = parseKeys(config, read)
 	}
 	next.authorizer, assertionErr = authz.New(authz.Options{
-		Policy: next.policy, Signer: s.ring, Issuer: issuer, Assertion: config.Assertion,
+		Policy: next.policy, Signer: s.ring, Issuer: issuer, Assertion: config.Assertion, Endpoints: sources.endpoints(),
 		Now: s.options.Now, Rand: s.options.Rand,
 	})
 	if err := errors.Join(keysErr, tlsErr,
@@ -96,9 +103,10 @@ func (s *Service) build(config *Config, read *files) (_ *snapshot, err error) {
 	return next, nil
 }
 
-// credentials makes the identity sources. Their key sets outlive the snapshot.
-func (s *Service) credentials(next *snapshot, read *files) (*credential.Credentials, error) {
-	return credential.New(next.config.Identity, credential.Env{
+// credentials makes the sources of credentials. Their key sets outlive the
+// snapshot.
+func (s *Service) credentials(next *snapshot, sources []credential.Source, read *files) (*credential.Credentials, error) {
+	return credential.New(sources, credential.Env{
 		KeySet: func(source credential.JWT, file []byte) (credential.KeySet, error) {
 			shared, err := s.keySets.get(source, file)
 			if err != nil {
@@ -116,13 +124,10 @@ func (s *Service) credentials(next *snapshot, read *files) (*credential.Credenti
 	})
 }
 
-// describe says what rules must know of sources. It is also asked about sources
-// that are mistaken, so that the rules' mistakes are reported beside theirs.
-func describe(sources []credential.Source) []policy.Source {
+func describe(sources []IdentitySource) []policy.Source {
 	list := make([]policy.Source, len(sources))
 	for i, source := range sources {
-		d := source.Describe()
-		list[i] = policy.Source{Name: d.Name, Primary: d.Primary, TrustEmail: d.TrustEmail}
+		list[i] = source.describe()
 	}
 	return list
 }
@@ -141,9 +146,12 @@ func ownIssuers(issuer authz.Issuer, hosts []string) map[string]bool {
 }
 
 // foreign refuses sources whose issuer is ourselves.
-func foreign(sources []credential.Source, own map[string]bool) error {
+func foreign(sources []IdentitySource, own map[string]bool) error {
 	var errs []error
 	for i, source := range sources {
+		if source.Login != nil && own[source.Login.Issuer] {
+			errs = append(errs, option(fmt.Sprintf("identity[%d].login.issuer", i), errOwnIssuer))
+		}
 		if source.JWT != nil && own[source.JWT.Issuer] {
 			errs = append(errs, option(fmt.Sprintf("identity[%d].jwt.issuer", i), errOwnIssuer))
 		}

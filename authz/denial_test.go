@@ -13,9 +13,9 @@ import (
 // so that a reason cannot be added without a line here.
 func TestStatusOfEveryReason(t *testing.T) {
 	want := map[Reason]int{
-		MalformedRequest: 400, AmbiguousPath: 400,
+		MalformedRequest: 400, AmbiguousPath: 400, LoginFailed: 400,
 		Unauthenticated: 401, InvalidCredential: 401, ExpiredCredential: 401, UnknownIssuer: 401,
-		NoRule: 403, DeniedByRule: 403, NotAllowed: 403, GroupsUnknown: 403, PolicyError: 403, NoAudience: 403, UnsafeClaim: 403, AssertionTooLarge: 403,
+		LoginLoop: 403, SessionTooLarge: 403, NoRule: 403, DeniedByRule: 403, NotAllowed: 403, GroupsUnknown: 403, PolicyError: 403, NoAudience: 403, UnsafeClaim: 403, AssertionTooLarge: 403,
 		SourceUnavailable: 503, SigningFailed: 503, Unrecorded: 503, DeadlineExceeded: 503, Fault: 503,
 		Allowed: 503, Public: 503, Answered: 503, // of a denial, they are a defect
 	}

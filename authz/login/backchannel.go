@@ -79,10 +79,11 @@ func (s *source) loggedOut(ctx context.Context, tokens []string) error {
 		return errors.New("there is not exactly one logout_token")
 	}
 	now := s.env.Now()
-	verifier := oidc.NewVerifier(s.Issuer, logoutKeys{s.provider.keys}, &oidc.Config{ClientID: s.ClientID, Now: s.env.Now, SupportedSigningAlgs: algorithms()})
+	keys := &keySet{keys: s.provider.keys, logout: true}
+	verifier := oidc.NewVerifier(s.Issuer, keys, &oidc.Config{ClientID: s.ClientID, Now: s.env.Now, SupportedSigningAlgs: algorithms()})
 	token, err := verifier.VerifyLogout(ctx, tokens[0])
 	switch {
-	case errors.Is(err, verify.ErrUnavailable):
+	case errors.Is(keys.err, verify.ErrUnavailable):
 		return fmt.Errorf("%w: %v", errNoted, err)
 	case err != nil:
 		return err
@@ -106,21 +107,4 @@ func (s *source) loggedOut(ctx context.Context, tokens []string) error {
 		return fmt.Errorf("%w: %v", errNoted, err)
 	}
 	return nil
-}
-
-// logoutKeys verifies logout tokens, which have a type of their own or JWT
-// (Back-Channel Logout section 2.4).
-type logoutKeys struct{ *verify.KeySet }
-
-// VerifySignature implements [oidc.KeySet].
-func (k logoutKeys) VerifySignature(ctx context.Context, jws string) ([]byte, error) {
-	signed, err := k.Verify(ctx, jws)
-	if err != nil {
-		return nil, err
-	}
-	switch strings.TrimPrefix(strings.ToLower(signed.Type), "application/") {
-	case "", "jwt", "logout+jwt":
-		return signed.Payload, nil
-	}
-	return nil, errors.New("typ is not that of a logout token")
 }

@@ -2,7 +2,7 @@
 // provider (authorization code with PKCE) and keeps the session that follows,
 // all within the checks that Envoy makes: the application has no part in it.
 //
-// Start with [Options], one provider of the configuration, and [New], which
+// Start with [Source], one provider of the configuration, and [New], which
 // checks all of them at once. [Logins.For] gives a rule its authenticator: the
 // session authenticates, and a request without one is challenged.
 // [Logins.Endpoints] are the paths under /.privyseal/ that any protected host

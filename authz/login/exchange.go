@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/coreos/go-oidc/v3/oidc"
@@ -24,7 +25,7 @@ func (s *source) exchange(ctx context.Context, f *flow, code, host string) (*ses
 	if err != nil {
 		return nil, err
 	}
-	config := m.config(&s.Options)
+	config := m.config(&s.Source)
 	config.RedirectURL = f.Redirect
 	token, err := config.Exchange(context.WithValue(ctx, oauth2.HTTPClient, s.provider.client), code, oauth2.VerifierOption(f.Verifier))
 	if err != nil {
@@ -72,10 +73,11 @@ func (s *source) verified(ctx context.Context, token *oauth2.Token) (map[string]
 	invalid := func(err error) error {
 		return loginFailed("the identity provider's word cannot be believed", fmt.Errorf("source %s: %.300v", s.Name, err))
 	}
-	verifier := oidc.NewVerifier(s.Issuer, s.provider.keys, &oidc.Config{ClientID: s.ClientID, Now: s.env.Now, SupportedSigningAlgs: algorithms()})
+	keys := &keySet{keys: s.provider.keys}
+	verifier := oidc.NewVerifier(s.Issuer, keys, &oidc.Config{ClientID: s.ClientID, Now: s.env.Now, SupportedSigningAlgs: algorithms()})
 	id, err := verifier.Verify(ctx, raw)
 	switch {
-	case errors.Is(err, verify.ErrUnavailable) || err != nil && ctx.Err() != nil:
+	case errors.Is(keys.err, verify.ErrUnavailable) || err != nil && ctx.Err() != nil:
 		return nil, "", unavailable("the keys of the identity provider are not available", fmt.Errorf("source %s: %.300v", s.Name, err))
 	case err != nil:
 		return nil, "", invalid(err)
@@ -94,6 +96,30 @@ func (s *source) verified(ctx context.Context, token *oauth2.Token) (map[string]
 		return nil, "", invalid(errors.New("azp is not this client"))
 	}
 	return claims, raw, nil
+}
+
+// keySet keeps the error of the keys, which the verifier writes into a text.
+type keySet struct {
+	keys   *verify.KeySet
+	logout bool // logout tokens have a type of their own
+	err    error
+}
+
+// VerifySignature implements [oidc.KeySet].
+func (k *keySet) VerifySignature(ctx context.Context, jws string) (payload []byte, err error) {
+	defer func() { k.err = err }()
+	if !k.logout {
+		return k.keys.VerifySignature(ctx, jws)
+	}
+	signed, err := k.keys.Verify(ctx, jws)
+	if err != nil {
+		return nil, err
+	}
+	switch strings.TrimPrefix(strings.ToLower(signed.Type), "application/") {
+	case "", "jwt", "logout+jwt": // Back-Channel Logout section 2.4
+		return signed.Payload, nil
+	}
+	return nil, errors.New("typ is not that of a logout token")
 }
 
 // algorithms that ID tokens may be signed with: those of the key set.
@@ -129,7 +155,7 @@ func (s *source) renew(ctx context.Context, old *session) (*session, error) {
 		return nil, err
 	}
 	ctx = context.WithValue(ctx, oauth2.HTTPClient, s.provider.client)
-	token, err := m.config(&s.Options).TokenSource(ctx, &oauth2.Token{RefreshToken: old.RefreshToken}).Token()
+	token, err := m.config(&s.Source).TokenSource(ctx, &oauth2.Token{RefreshToken: old.RefreshToken}).Token()
 	var answer *oauth2.RetrieveError
 	switch {
 	case errors.As(err, &answer) && answer.ErrorCode == "invalid_grant":
@@ -169,8 +195,8 @@ func (s *source) refused(err error, detail string) error {
 		return denial
 	case !errors.As(err, &answer):
 		return unavailable("the identity provider is not available", fmt.Errorf("source %s: %s", s.Name, network(err)))
-	case answer.Response != nil && answer.Response.StatusCode >= 500 || answer.ErrorCode == "temporarily_unavailable":
+	case answer.Response != nil && answer.Response.StatusCode/100 != 4 || answer.ErrorCode == "temporarily_unavailable":
 		return unavailable("the identity provider is not available", fmt.Errorf("source %s: status %d", s.Name, answer.Response.StatusCode))
 	}
-	return loginFailed(detail, fmt.Errorf("source %s: the token endpoint says %.60q", s.Name, answer.ErrorCode))
+	return loginFailed(detail, fmt.Errorf("source %s: the token endpoint says %q", s.Name, word(answer.ErrorCode)))
 }

@@ -85,13 +85,13 @@ func NewMemory(o MemoryOptions) *Memory {
 	}
 }
 
-// Close ends all work and waits for it. The sources made with the memory must
-// be closed first.
+// Close ends all work and waits for it. Sources made with the memory are
+// closed by themselves, before or after.
 func (m *Memory) Close() {
 	m.cancel()
-	m.env.codes.live.Wait()
-	m.env.renewals.live.Wait()
-	m.env.look.live.Wait()
+	m.env.codes.wait()
+	m.env.renewals.wait()
+	m.env.look.wait()
 	m.client.CloseIdleConnections()
 }
 
@@ -160,7 +160,7 @@ type Logins struct {
 // New makes the sources of a configuration. All mistakes are returned at once,
 // as [authz.OptionError] values joined, with paths such as "[1].issuer".
 // Providers need not be reachable.
-func New(options []Options, memory *Memory) (_ *Logins, err error) {
+func New(options []Source, memory *Memory) (_ *Logins, err error) {
 	l := &Logins{memory: memory}
 	defer func() {
 		if err != nil {
@@ -189,8 +189,8 @@ func New(options []Options, memory *Memory) (_ *Logins, err error) {
 }
 
 // source makes one source of checked options.
-func (l *Logins) source(o Options) (s *source, err error) {
-	s = &source{Options: o, env: &l.memory.env, marks: l.memory.env.logouts}
+func (l *Logins) source(o Source) (s *source, err error) {
+	s = &source{Source: o, env: &l.memory.env, marks: l.memory.env.logouts}
 	for _, key := range []struct {
 		sealer  **sealer
 		purpose string
@@ -225,7 +225,7 @@ func (l *Logins) Close() {
 			l.memory.release(s.provider)
 		}
 		if s.store != nil {
-			l.memory.releaseStore(s.Options.Session.Store)
+			l.memory.releaseStore(s.Source.Session.Store)
 		}
 	}
 }

@@ -13,8 +13,8 @@ import (
 	"privyseal/authz/verify"
 )
 
-// Options are one provider where people log in.
-type Options struct {
+// Source is one provider where people log in.
+type Source struct {
 	// Name is what rules call the source: 1 to 32 of a-z, 0-9 and '-', unique
 	// among all sources, not beginning with '-'.
 	Name string `yaml:"name"`
@@ -95,7 +95,7 @@ const (
 )
 
 // withDefaults returns a copy with the defaults written out.
-func (o Options) withDefaults() Options {
+func (o Source) withDefaults() Source {
 	if o.Scopes == nil {
 		o.Scopes = []string{"openid", "email", "profile"}
 	}
@@ -127,7 +127,7 @@ func (m *mistakes) add(option string, err error) {
 }
 
 // options checks one entry by itself.
-func (m *mistakes) options(o *Options) {
+func (m *mistakes) options(o *Source) {
 	m.add(".name", validName(o.Name))
 	m.add(".issuer", validIssuer(o.Issuer))
 	if o.ClientID == "" {
@@ -192,7 +192,7 @@ func (m *mistakes) session(s *Session) {
 }
 
 // besides checks an entry against an earlier one.
-func (m *mistakes) besides(o, earlier *Options) {
+func (m *mistakes) besides(o, earlier *Source) {
 	if o.Name == earlier.Name {
 		m.add(".name", errors.New("is the name of an earlier source: rules could not tell them apart"))
 	}
@@ -244,7 +244,7 @@ func validClaimPath(claim, path string) error {
 }
 
 // serves reports whether the provider is offered on a canonical host.
-func (o *Options) serves(host string) bool {
+func (o *Source) serves(host string) bool {
 	return len(o.Hosts) == 0 || slices.ContainsFunc(o.Hosts, func(pattern string) bool {
 		domain, wild := strings.CutPrefix(pattern, "*.")
 		domain, _ = authz.CanonicalHost(domain) // checked with the options

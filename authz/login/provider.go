@@ -137,7 +137,7 @@ func (m *metadata) valid(issuer string) error {
 }
 
 // config is how this service presents itself to the provider.
-func (m *metadata) config(o *Options) *oauth2.Config {
+func (m *metadata) config(o *Source) *oauth2.Config {
 	style := oauth2.AuthStyleInHeader
 	if o.ClientSecret == "" || len(m.ClientAuth) > 0 && !slices.Contains(m.ClientAuth, "client_secret_basic") {
 		style = oauth2.AuthStyleInParams

@@ -12,7 +12,7 @@ import (
 
 // source is one provider as configured.
 type source struct {
-	Options
+	Source
 	env      *environment
 	provider *provider
 	shared   bool // others have the same redirect path
@@ -117,7 +117,7 @@ func (s *source) start(ctx context.Context, r *authz.Request, fx *authz.Effects,
 	if err != nil {
 		return nil, err
 	}
-	return &authz.Reply{Status: 303, Location: f.authorization(m.config(&s.Options))}, nil
+	return &authz.Reply{Status: 303, Location: f.authorization(m.config(&s.Source))}, nil
 }
 
 // chooser lets a person choose where to log in.

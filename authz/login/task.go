@@ -81,6 +81,9 @@ func (t *tasks[T]) join(ctx context.Context, key [sha256.Size]byte, work func(co
 func (t *tasks[T]) start(key [sha256.Size]byte, work func(context.Context) (T, error)) (*task[T], error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if err := t.ctx.Err(); err != nil {
+		return nil, err
+	}
 	now := t.now()
 	if job := t.known[key]; job != nil && (job.expires.IsZero() || now.Before(job.expires)) {
 		return job, nil
@@ -102,6 +105,13 @@ func (t *tasks[T]) start(key [sha256.Size]byte, work func(context.Context) (T, e
 		close(job.done)
 	})
 	return job, nil
+}
+
+// wait waits for all work after t.ctx has ended; none starts any more.
+func (t *tasks[T]) wait() {
+	t.mu.Lock() // whoever is starting some has counted it when this is passed
+	t.mu.Unlock()
+	t.live.Wait()
 }
 
 // makeRoom forgets results that nobody needs any more, or else the one that
