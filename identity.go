@@ -58,11 +58,12 @@ func (s *Service) identities(next *snapshot, read *files) (identities, error) {
 	found.Credentials, credentialErr = s.credentials(next, credentials, read)
 	found.logins, loginErr = login.New(logins, s.logins)
 	next.logins = found.logins
-	return found, errors.Join(moved(credentialErr, first), moved(loginErr, other), distinct(next.config.Identity))
+	return found, errors.Join(moved(credentialErr, first, ""), moved(loginErr, other, ".login"), distinct(next.config.Identity))
 }
 
-// moved gives mistakes the places that their entries have in the whole list.
-func moved(err error, places []int) error {
+// moved gives mistakes the places that their entries have in the whole list, and
+// the key that they are below.
+func moved(err error, places []int, key string) error {
 	joined, ok := err.(interface{ Unwrap() []error })
 	if !ok {
 		return err
@@ -77,7 +78,7 @@ func moved(err error, places []int) error {
 		}
 		if _, err := fmt.Sscanf(wrong.Path, "[%d]", &i); err == nil && i < len(places) {
 			_, rest, _ := strings.Cut(wrong.Path, "]")
-			e = &authz.OptionError{Path: fmt.Sprintf("[%d]%s", places[i], rest), Err: wrong.Err}
+			e = &authz.OptionError{Path: fmt.Sprintf("[%d]%s%s", places[i], key, rest), Err: wrong.Err}
 		}
 		list = append(list, e)
 	}
