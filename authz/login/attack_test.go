@@ -51,6 +51,9 @@ func TestForgedSessions(t *testing.T) {
 		} else if strings.Contains(a.body+a.cause, good[:20]) {
 			t.Errorf("%s: the answer repeats the cookie", name)
 		}
+		if thief.count(sessionCookie) != 0 {
+			t.Errorf("%s: the cookie is kept", name)
+		}
 		if a := thief.open(home + "/"); !a.granted {
 			t.Errorf("%s: the person cannot log in again: %d %s", name, a.status, a.reason)
 		}
@@ -69,6 +72,18 @@ func TestSessionsBelongToOneHostSourceAndPurpose(t *testing.T) {
 	if a := b.send("GET", "https://other.example/", script); a.reason != authz.InvalidCredential {
 		t.Errorf("on another host: %s", a.reason)
 	}
+	moved := w.options() // another provider takes over the name
+	moved.Issuer = newProvider(t, w.clock).URL
+	w.use(moved)
+	if a := w.with(name, value); a.reason != authz.InvalidCredential {
+		t.Errorf("as another provider's: %s", a.reason)
+	}
+	moved = w.options()
+	moved.ClientID = "other"
+	w.use(moved)
+	if a := w.with(name, value); a.reason != authz.InvalidCredential {
+		t.Errorf("as another client's: %s", a.reason)
+	}
 	partner := w.options()
 	partner.Name = "partner"
 	w.use(partner)
@@ -76,6 +91,14 @@ func TestSessionsBelongToOneHostSourceAndPurpose(t *testing.T) {
 	if a := b.send("GET", home+"/", script); a.reason != authz.InvalidCredential {
 		t.Errorf("as another source's: %s", a.reason)
 	}
+}
+
+// with makes a request that carries one cookie.
+func (w *world) with(name, value string) answer {
+	w.t.Helper()
+	b := w.browser()
+	b.cookies["app.example"] = map[string]string{name: value}
+	return b.send("GET", home+"/", script)
 }
 
 func TestCookieSecretsRotate(t *testing.T) {
@@ -278,6 +301,12 @@ func TestMixUpBetweenProviders(t *testing.T) {
 	w.op.set(func() { w.op.namesItself = true }) // which is remembered
 	evil.RedirectPath = "/.privyseal/callback/partner"
 	w.use(honest, evil)
+	b := w.browser()
+	a := b.send("GET", home+"/.privyseal/login?source=partner", navigation)
+	atHonest := strings.Replace(strings.Replace(a.location, other.URL, w.op.URL, 1), "callback%2Fpartner", "callback", 1)
+	if a := b.send("GET", b.follow(home, atHonest), navigation); a.reason != authz.LoginFailed || other.count("/token") != 0 {
+		t.Errorf("an answer at another source's redirect path: %d %s (%s)", a.status, a.reason, a.cause)
+	}
 	if a := w.browser().open(home + "/.privyseal/login?source=partner"); !a.granted || a.identity.Source != "partner" {
 		t.Errorf("with redirect paths of their own: %d %s (%s)", a.status, a.reason, a.cause)
 	}

@@ -94,7 +94,7 @@ func (l *Logins) callback(ctx context.Context, r *authz.Request, fx *authz.Effec
 	}
 	name, id, ok := parseState(query.Get("state"))
 	s := l.named(name)
-	if r.Method != "GET" || !ok || s == nil || !s.serves(r.Host) || s.RedirectPath != r.Path {
+	if r.Method != "GET" || !ok || s == nil || s.RedirectPath != r.Path {
 		return nil, loginFailed("this is not the answer to a login that began here", nil)
 	}
 	f, err := s.find(r, id, query.Get("state"))

@@ -161,7 +161,9 @@ func (s *source) renew(ctx context.Context, old *session) (*session, error) {
 	case errors.As(err, &answer) && answer.ErrorCode == "invalid_grant":
 		return nil, errEnded
 	case err != nil:
-		return nil, s.refused(err, "the identity provider did not renew the session")
+		// Any other refusal is about this service, such as a wrong client secret,
+		// and ends no session.
+		return nil, unavailable("the identity provider does not renew sessions", cause(s.refused(err, "")))
 	}
 	next := *old
 	if said, _ := token.Extra("id_token").(string); said != "" {

@@ -68,6 +68,9 @@ func TestScriptsPileUpFlowCookies(t *testing.T) {
 	if a.kind != "application/problem+json" || !strings.Contains(a.body, `"login_url":"/.privyseal/login?source=corp"`) || len(a.login) != 1 {
 		t.Errorf("a script is told %s %s, challenges %q", a.kind, a.body, a.login)
 	}
+	if a := b.send("GET", home+"/.privyseal/login?source=corp", script); a.reason != authz.LoginFailed || b.count(flowCookie) != 0 {
+		t.Errorf("a script at the login itself: %d %s", a.status, a.reason)
+	}
 	a = b.send("POST", home+"/form", navigation)
 	if a.status != 401 || a.kind != authz.PageType || !strings.Contains(a.body, "/.privyseal/login?source=corp") || b.count(flowCookie) != 0 {
 		t.Errorf("a form is told %d %s %s", a.status, a.kind, a.body)
@@ -202,6 +205,7 @@ func TestLoginLoopEndsOnAPage(t *testing.T) {
 	}
 	w.clock.advance(2 * time.Minute)
 	w.judge = nil
+	delete(b.cookies["app.example"], sessionCookie)
 	if a := b.open(home + "/"); !a.granted {
 		t.Errorf("after a while: %d %s", a.status, a.reason)
 	}
@@ -302,5 +306,49 @@ func TestMaxAge(t *testing.T) {
 	w.clock.advance(20 * time.Minute)
 	if a := b.open(home + "/"); a.reason != authz.LoginFailed {
 		t.Errorf("a provider that ignores max_age: %d %s (%s)", a.status, a.reason, a.cause)
+	}
+}
+
+func TestRefusalsThatEndNoSession(t *testing.T) {
+	w := newWorld(t)
+	b := w.loggedIn()
+	w.op.set(func() { w.op.refuseRefresh = "invalid_client" })
+	w.clock.advance(w.op.accessLife + time.Second)
+	if a := b.send("GET", home+"/data", script); a.status != 503 || a.reason != authz.SourceUnavailable || !strings.Contains(a.cause, "invalid_client") {
+		t.Errorf("%d %s (%s)", a.status, a.reason, a.cause)
+	}
+	w.op.set(func() { w.op.refuseRefresh = "" })
+	w.clock.advance(5 * time.Second)
+	if a := b.send("GET", home+"/data", script); !a.granted {
+		t.Errorf("when the mistake is mended: %d %s (%s)", a.status, a.reason, a.cause)
+	}
+}
+
+func TestRenewalByAnotherPersonEndsTheSession(t *testing.T) {
+	w := newWorld(t)
+	b := w.loggedIn()
+	w.op.set(func() { w.op.user["sub"] = "mallory" })
+	w.clock.advance(w.op.accessLife * 9 / 10)
+	if a := b.send("GET", home+"/data", script); a.reason != authz.ExpiredCredential || b.count(sessionCookie) != 0 {
+		t.Errorf("%d %s (%s)", a.status, a.reason, a.cause)
+	}
+}
+
+func TestRenewalTakesUpNewGroups(t *testing.T) {
+	w := newWorld(t)
+	b := w.loggedIn()
+	w.op.set(func() { w.op.user["groups"] = []string{"other"} })
+	w.judge = func(id *authz.Identity) error {
+		if len(id.Groups) == 1 && id.Groups[0] == "other" {
+			return nil
+		}
+		return &authz.Denial{Reason: authz.NotAllowed}
+	}
+	if a := b.send("GET", home+"/data", script); a.reason != authz.NotAllowed {
+		t.Errorf("before: %s", a.reason)
+	}
+	w.clock.advance(w.op.accessLife * 9 / 10)
+	if a := b.send("GET", home+"/data", script); !a.granted {
+		t.Errorf("after: %s (%s)", a.reason, a.cause)
 	}
 }

@@ -70,7 +70,7 @@ func sortable(t time.Time) string {
 // keep gives the browser the attempt's cookie and takes the oldest of the
 // others away, so that there are never more than [maxFlows].
 func (s *source) keep(r *authz.Request, fx *authz.Effects, f *flow) error {
-	sealed, err := s.flows.seal(f, flowContext(r, f.ID))
+	sealed, err := s.flows.seal(f, r.Host)
 	if err != nil {
 		return err
 	}
@@ -115,7 +115,7 @@ func (s *source) find(r *authz.Request, id, state string) (*flow, error) {
 		return nil, errNoFlow
 	}
 	var f flow
-	if err := s.flows.open(value, flowContext(r, id), &f); err != nil {
+	if err := s.flows.open(value, r.Host, &f); err != nil {
 		return nil, loginFailed("the login was begun elsewhere, or too long ago", fmt.Errorf("source %s: the flow cookie %v", s.Name, err))
 	}
 	if subtle.ConstantTimeCompare([]byte(f.State), []byte(state)) != 1 {
@@ -126,9 +126,6 @@ func (s *source) find(r *authz.Request, id, state string) (*flow, error) {
 	}
 	return &f, nil
 }
-
-// flowContext binds a flow to its host and the name of its cookie.
-func flowContext(r *authz.Request, id string) string { return r.Host + " " + id }
 
 // authorization is the URL at the provider where the attempt goes on.
 func (f *flow) authorization(c *oauth2.Config) string {

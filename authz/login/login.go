@@ -195,7 +195,7 @@ func (l *Logins) source(o Source) (s *source, err error) {
 		sealer  **sealer
 		purpose string
 	}{{&s.sessions, "session"}, {&s.stored, "stored"}, {&s.flows, "flow"}, {&s.tries, "tries"}} {
-		if *key.sealer, err = newSealer(o.CookieSecrets, key.purpose, o.Name); err != nil {
+		if *key.sealer, err = newSealer(o.CookieSecrets, key.purpose, o.Name+" "+o.Issuer+" "+o.ClientID); err != nil {
 			return s, err
 		}
 	}

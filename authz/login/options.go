@@ -259,5 +259,9 @@ func origin(r *authz.Request) string {
 	if r.Scheme == "http" && loopback(host) {
 		scheme = "http"
 	}
-	return (&url.URL{Scheme: scheme, Host: authority(r)}).String()
+	host = authority(r)
+	if scheme == "https" {
+		host = strings.TrimSuffix(host, ":443") // as browsers and providers write it
+	}
+	return (&url.URL{Scheme: scheme, Host: host}).String()
 }

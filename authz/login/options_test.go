@@ -99,6 +99,7 @@ func TestOrigin(t *testing.T) {
 		{"https", "app.example", "https://app.example"},
 		{"http", "app.example", "https://app.example"}, // a client can influence the scheme
 		{"https", "App.example:8443", "https://app.example:8443"},
+		{"https", "app.example:443", "https://app.example"},
 		{"http", "localhost:8080", "http://localhost:8080"},
 		{"http", "app.localhost:8080", "http://app.localhost:8080"},
 		{"http", "127.0.0.1:8080", "http://127.0.0.1:8080"},

@@ -19,7 +19,9 @@ type sealer struct{ keys []cipher.AEAD } // the first seals, all open
 
 var errSealed = errors.New("was not sealed with one of the cookie secrets for this purpose, source and host")
 
-// newSealer derives the keys for a purpose of a source. Nonces are random: one
+// newSealer derives the keys for a purpose of a source, which is described by
+// its name, issuer and client: sessions of one provider must not become those
+// of another that takes over its name. Nonces are random: one
 // secret should seal fewer than 2^32 cookies of a kind before it is replaced
 // (NIST SP 800-38D section 8.3).
 func newSealer(secrets []string, purpose, source string) (*sealer, error) {
