@@ -383,17 +383,15 @@ func TestLyingProvider(t *testing.T) {
 func TestUnavailableProvider(t *testing.T) {
 	for name, test := range map[string]func(*provider){
 		"down":             func(p *provider) { p.Server.CloseClientConnections(); p.Server.Listener.Close() },
-		"500 at discovery": func(p *provider) { p.beforeAnswer = says("/.well-known/openid-configuration", 500, "") },
+		"500 at discovery": func(p *provider) { p.beforeAnswer = failing("/.well-known/openid-configuration") },
 		"500 at token":     func(p *provider) { p.beforeAnswer = says("/token", 500, "") },
-		"endless": func(p *provider) {
-			p.beforeAnswer = says("/.well-known/openid-configuration", 200, strings.Repeat(" ", 70<<10)+"{}")
-		},
-		"endless token":  func(p *provider) { p.beforeAnswer = says("/token", 200, strings.Repeat(" ", 70<<10)+"{}") },
-		"not JSON":       func(p *provider) { p.beforeAnswer = says("/.well-known/openid-configuration", 200, "<html>") },
-		"token not JSON": func(p *provider) { p.beforeAnswer = says("/token", 200, "<html>") },
-		"redirect":       func(p *provider) { p.beforeAnswer = says("/token", 302, "") },
-		"another issuer": func(p *provider) { p.discovery = func(d map[string]any) { d["issuer"] = "https://evil.example" } },
-		"no endpoint":    func(p *provider) { p.discovery = func(d map[string]any) { delete(d, "token_endpoint") } },
+		"endless":          func(p *provider) { p.discovery = func(d map[string]any) { d["x"] = strings.Repeat("x", 70<<10) } },
+		"endless token":    func(p *provider) { p.idToken = func(c map[string]any) { c["x"] = strings.Repeat("x", 60<<10) } },
+		"not JSON":         func(p *provider) { p.beforeAnswer = says("/.well-known/openid-configuration", 200, "<html>") },
+		"token not JSON":   func(p *provider) { p.beforeAnswer = says("/token", 200, "<html>") },
+		"redirect":         func(p *provider) { p.beforeAnswer = says("/token", 302, "") },
+		"another issuer":   func(p *provider) { p.discovery = func(d map[string]any) { d["issuer"] = "https://evil.example" } },
+		"no endpoint":      func(p *provider) { p.discovery = func(d map[string]any) { delete(d, "token_endpoint") } },
 		"open network": func(p *provider) {
 			p.discovery = func(d map[string]any) { d["token_endpoint"] = "http://evil.example/token" }
 		},
@@ -416,6 +414,10 @@ func TestUnavailableProvider(t *testing.T) {
 			a := b.open(home + "/")
 			if a.reason != authz.SourceUnavailable || a.status != 503 || b.count(sessionCookie) != 0 {
 				t.Errorf("%d %s (%s)", a.status, a.reason, a.cause)
+			}
+			atToken := strings.Contains(name, "token") || name == "redirect" || name == "no keys"
+			if sent := w.op.count("/authorize") > 0; sent != atToken {
+				t.Errorf("the browser was sent to the provider: %v", sent)
 			}
 		})
 	}

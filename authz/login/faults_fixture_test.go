@@ -27,3 +27,14 @@ func says(path string, status int, body string) func(http.ResponseWriter, *http.
 		return true
 	}
 }
+
+// failing gives requests for a path the status 500 and lets them have their
+// answer.
+func failing(path string) func(http.ResponseWriter, *http.Request) bool {
+	return func(w http.ResponseWriter, r *http.Request) bool {
+		if r.URL.Path == path {
+			w.WriteHeader(http.StatusInternalServerError)
+		}
+		return false
+	}
+}

@@ -15,8 +15,6 @@ func (l *Logins) logout(ctx context.Context, r *authz.Request, fx *authz.Effects
 	switch {
 	case r.Method != "GET" && r.Method != "POST":
 		return nil, &authz.Denial{Reason: authz.MalformedRequest, Detail: "this path takes GET and POST"}
-	case !sameOrigin(r) && r.Method == "POST":
-		return nil, &authz.Denial{Reason: authz.LoginFailed, Detail: "another site asked for this logout"}
 	case !sameOrigin(r):
 		page := authz.Page{Title: "Log out?", Links: []authz.Link{{Label: "Log out", URL: logoutPath, Post: true}}}
 		return &authz.Reply{Status: 200, ContentType: authz.PageType, Body: page.HTML()}, nil

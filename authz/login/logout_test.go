@@ -144,8 +144,8 @@ func TestBackChannelRefusals(t *testing.T) {
 		"no expiry": claim("exp", nil), "old": claim("iat", w.clock.Now().Add(-time.Hour).Unix()), "from the future": claim("iat", w.clock.Now().Add(time.Hour).Unix()),
 		"no jti": claim("jti", nil), "no event": claim("events", map[string]any{}), "a nonce": claim("nonce", "x"),
 		"nobody":      token(func(c map[string]any) { delete(c, "sub"); delete(c, "sid") }),
-		"an ID token": "logout_token=" + w.op.idTokenFor(""), "another type": "logout_token=" + w.op.sign("at+jwt", map[string]any{}),
-		"huge": "logout_token=" + strings.Repeat("x", 70<<10),
+		"an ID token": "logout_token=" + w.op.idTokenFor(""), "another type": "logout_token=" + w.op.typed("at+jwt", nil),
+		"huge": token(nil) + "&x=" + strings.Repeat("x", 70<<10),
 	} {
 		if status := w.post(backChannel, body); status != 400 {
 			t.Errorf("%s: %d", name, status)

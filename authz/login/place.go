@@ -77,7 +77,7 @@ func (s *source) unpack(host, id string, seen, stored []byte) (is session, err e
 	if err == nil {
 		is.Seen, err = strconv.ParseInt(string(seen), 10, 64)
 	}
-	if err != nil || is.ID != id {
+	if err != nil {
 		return is, expired(s.Name, "the store holds something else")
 	}
 	return is, nil

@@ -237,6 +237,10 @@ func (p *provider) sign(typ string, claims map[string]any) string {
 
 // logoutToken makes a logout token (Back-Channel Logout section 2.4).
 func (p *provider) logoutToken(edit func(map[string]any)) string {
+	return p.typed("logout+jwt", edit)
+}
+
+func (p *provider) typed(typ string, edit func(map[string]any)) string {
 	now := p.clock.Now()
 	claims := map[string]any{
 		"iss": p.URL, "aud": "privyseal", "iat": now.Unix(), "exp": now.Add(2 * time.Minute).Unix(), "jti": rand.Text(),
@@ -245,5 +249,5 @@ func (p *provider) logoutToken(edit func(map[string]any)) string {
 	if edit != nil {
 		edit(claims)
 	}
-	return p.sign("logout+jwt", claims)
+	return p.sign(typ, claims)
 }

@@ -62,6 +62,21 @@ func (s *RedisServer) Start(t testing.TB) {
 	}
 }
 
+// Count counts the keys of a pattern.
+func (s *RedisServer) Count(t testing.TB, pattern string) int {
+	t.Helper()
+	conn, err := redis.Dial("tcp", "127.0.0.1:"+s.Port)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	keys, err := redis.Strings(conn.Do("KEYS", pattern))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(keys)
+}
+
 // Kill ends the server as a crash does.
 func (s *RedisServer) Kill() {
 	s.cmd.Process.Kill()

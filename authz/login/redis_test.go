@@ -55,8 +55,22 @@ func TestStoredSessions(t *testing.T) {
 	if a.status != 303 || !strings.Contains(a.location, "id_token_hint=ey") {
 		t.Errorf("logout: %d %s", a.status, a.location)
 	}
+	if n := server.Count(t, "*:session:*"); n != 0 {
+		t.Errorf("%d sessions are left in the store", n)
+	}
 	if a := thief.send("GET", home+"/", script); a.reason != authz.ExpiredCredential {
 		t.Errorf("a copy of the cookie after a logout at another replica: %d %s", a.status, a.reason)
+	}
+}
+
+func TestStoredSessionsAreBounded(t *testing.T) {
+	w, server := stored(t)
+	w.op.user["groups"] = manyGroups(1000)
+	if a := w.browser().open(home + "/"); a.reason != authz.SessionTooLarge {
+		t.Errorf("%d %s (%s)", a.status, a.reason, a.cause)
+	}
+	if n := server.Count(t, "*:session:*"); n != 0 {
+		t.Errorf("%d sessions were stored", n)
 	}
 }
 
@@ -177,6 +191,31 @@ func TestRenewalDoesNotReviveASession(t *testing.T) {
 	w.clock.advance(w.op.accessLife)
 	if a := thief.send("GET", home+"/", script); a.reason != authz.ExpiredCredential {
 		t.Errorf("%d %s (%s)", a.status, a.reason, a.cause)
+	}
+}
+
+// Nor does it bring back a session that the store has lost.
+func TestRenewalDoesNotReviveALostSession(t *testing.T) {
+	w, server := stored(t)
+	b := w.loggedIn()
+	conn, err := redis.Dial("tcp", "127.0.0.1:"+server.Port)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	w.op.set(func() {
+		w.op.idToken = func(map[string]any) { // while the provider answers
+			keys, _ := redis.Strings(conn.Do("KEYS", "*:session:*"))
+			if n, err := redis.Int(conn.Do("DEL", redis.Args{}.AddFlat(keys)...)); n != 1 || err != nil {
+				t.Errorf("%d sessions lost, %v", n, err)
+			}
+		}
+	})
+	w.clock.advance(w.op.accessLife + time.Second)
+	for range 2 {
+		if a := b.copied().send("GET", home+"/", script); a.reason != authz.ExpiredCredential {
+			t.Errorf("%d %s (%s)", a.status, a.reason, a.cause)
+		}
 	}
 }
 

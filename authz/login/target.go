@@ -14,12 +14,12 @@ const maxTargetBytes = 2048
 // safeTarget returns where a browser may be sent after a login: the path and
 // query given, if every browser reads them as a path of the host it is at, else
 // "/". Browsers read \ as /, skip tabs and line ends, and take // for the
-// beginning of another host, so only visible ASCII without \ is accepted, and
+// beginning of another host, which [authz.CanonicalPath] calls ambiguous, so only visible ASCII without \ is accepted, and
 // of paths only those that cannot be read in two ways. Our own paths are no
 // target: a login would end where it began.
 func safeTarget(target string) string {
 	const home = "/"
-	if len(target) > maxTargetBytes || !strings.HasPrefix(target, "/") || strings.HasPrefix(target, "//") {
+	if len(target) > maxTargetBytes || !strings.HasPrefix(target, "/") {
 		return home
 	}
 	for i := 0; i < len(target); i++ {

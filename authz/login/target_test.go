@@ -20,7 +20,7 @@ func openRedirects() []string {
 		"//evil.example:443/", "//evil%2eexample", "/%2f/evil.example", "/%2fevil.example", "/%5cevil.example", "/%09/evil.example",
 		"/.//evil.example", "/..//evil.example", "/a/../..//evil.example", "/x//evil.example", "evil.example", ".evil.example", "@evil.example",
 		"?//evil.example", "#//evil.example", "/é", "//éxample", "/<script>", `/"onload=`, "", "/.privyseal/login?source=corp", "/.privyseal/logout",
-		"/%2eprivyseal/logout", "/a;//evil.example", "/a#//evil.example", "/" + strings.Repeat("a", 3000),
+		"/%2eprivyseal/logout", "/a;//evil.example", "/a#//evil.example", "/?a=\r\nset-cookie:x", `/?\\evil.example`, "/?a=é", `/?a="`, "/?a=<", "/?a=\x00", "/? a", "/" + strings.Repeat("a", 3000),
 	}
 }
 
