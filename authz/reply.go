@@ -107,8 +107,11 @@ func (c *check) page(reply *Reply, d *Denial) Page {
 	if d.Detail != "" {
 		p.Text = append(p.Text, d.Detail)
 	}
-	if reply.LoginURL != "" {
+	switch {
+	case reply.LoginURL != "":
 		p.Links = []Link{{Label: "Log in", URL: reply.LoginURL}}
+	case d.Reason == LoginFailed, d.Reason == LoginLoop, d.Reason == SessionTooLarge:
+		p.Links = []Link{{Label: "Back to the application", URL: "/"}}
 	}
 	return p
 }

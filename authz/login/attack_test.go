@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"privyseal/authz"
-	"privyseal/authz/login"
 )
 
 func manyGroups(n int) []string {
@@ -298,20 +297,41 @@ func TestMixUpBetweenProviders(t *testing.T) {
 	if n := other.count("/token"); n != 0 {
 		t.Error("the evil provider was given the code")
 	}
-	w.op.set(func() { w.op.namesItself = true }) // which is remembered
-	evil.RedirectPath = "/.privyseal/callback/partner"
+}
+
+// With redirect paths of their own, providers need not name themselves.
+func TestRedirectPathsTellProvidersApart(t *testing.T) {
+	w := newWorld(t)
+	honest, evil := w.options(), w.options()
+	other := newProvider(t, w.clock)
+	evil.Name, evil.Issuer, evil.RedirectPath = "partner", other.URL, "/.privyseal/callback/partner"
 	w.use(honest, evil)
 	b := w.browser()
 	a := b.send("GET", home+"/.privyseal/login?source=partner", navigation)
 	atHonest := strings.Replace(strings.Replace(a.location, other.URL, w.op.URL, 1), "callback%2Fpartner", "callback", 1)
 	if a := b.send("GET", b.follow(home, atHonest), navigation); a.reason != authz.LoginFailed || other.count("/token") != 0 {
-		t.Errorf("an answer at another source's redirect path: %d %s (%s)", a.status, a.reason, a.cause)
+		t.Errorf("an answer at another source's path: %d %s (%s)", a.status, a.reason, a.cause)
 	}
-	if a := w.browser().open(home + "/.privyseal/login?source=partner"); !a.granted || a.identity.Source != "partner" {
-		t.Errorf("with redirect paths of their own: %d %s (%s)", a.status, a.reason, a.cause)
+	for _, source := range []string{"corp", "partner"} {
+		if a := w.browser().open(home + "/.privyseal/login?source=" + source); !a.granted || a.identity.Source != source {
+			t.Errorf("%s: %d %s (%s)", source, a.status, a.reason, a.cause)
+		}
 	}
-	if a := w.browser().open(home + "/.privyseal/login?source=corp"); !a.granted || a.identity.Source != "corp" {
-		t.Errorf("with redirect paths of their own: %d %s (%s)", a.status, a.reason, a.cause)
+}
+
+func TestProviderThatAlwaysNamesItself(t *testing.T) {
+	w := worldOf(t, func(p *provider) { p.namesItself = true })
+	b := w.browser()
+	callback := b.begin(home + "/")
+	u, _ := url.Parse(callback)
+	q := u.Query()
+	q.Del("iss")
+	u.RawQuery = q.Encode()
+	if a := b.copied().send("GET", u.String(), navigation); a.reason != authz.LoginFailed {
+		t.Errorf("an answer without iss: %d %s", a.status, a.reason)
+	}
+	if a := b.send("GET", callback, navigation); a.status != 303 {
+		t.Errorf("%d %s (%s)", a.status, a.reason, a.cause)
 	}
 }
 
@@ -404,12 +424,7 @@ func TestUnavailableProvider(t *testing.T) {
 		"no keys": func(p *provider) { p.beforeAnswer = says("/jwks", 500, "") },
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := newClock()
-			w := &world{t: t, clock: c, op: newProvider(t, c)}
-			test(w.op)
-			w.memory = login.NewMemory(login.MemoryOptions{Now: c.Now})
-			t.Cleanup(w.memory.Close)
-			w.use(w.options())
+			w := worldOf(t, test)
 			b := w.browser()
 			a := b.open(home + "/")
 			if a.reason != authz.SourceUnavailable || a.status != 503 || b.count(sessionCookie) != 0 {
@@ -424,13 +439,8 @@ func TestUnavailableProvider(t *testing.T) {
 }
 
 func TestSlowProviderKeepsNobodyWaiting(t *testing.T) {
-	c := newClock()
-	w := &world{t: t, clock: c, op: newProvider(t, c)}
 	release := make(chan struct{})
-	w.op.beforeAnswer = slow("/.well-known/openid-configuration", release)
-	w.memory = login.NewMemory(login.MemoryOptions{Now: c.Now})
-	t.Cleanup(w.memory.Close)
-	w.use(w.options())
+	w := worldOf(t, func(p *provider) { p.beforeAnswer = slow("/.well-known/openid-configuration", release) })
 	b := w.browser()
 	b.within = 60 * time.Millisecond
 	if a := b.send("GET", home+"/", navigation); a.status != 503 || a.reason != authz.SourceUnavailable {

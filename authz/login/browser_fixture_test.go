@@ -36,8 +36,15 @@ type world struct {
 
 func newWorld(t testing.TB, edit ...func(*login.Source)) *world {
 	t.Helper()
+	return worldOf(t, func(*provider) {}, edit...)
+}
+
+// worldOf is a world whose provider is so from the beginning.
+func worldOf(t testing.TB, op func(*provider), edit ...func(*login.Source)) *world {
+	t.Helper()
 	c := newClock()
 	w := &world{t: t, clock: c, op: newProvider(t, c)}
+	op(w.op)
 	w.memory = login.NewMemory(login.MemoryOptions{Now: c.Now})
 	t.Cleanup(w.memory.Close)
 	o := w.options()

@@ -128,7 +128,7 @@ func (s *source) complete(ctx context.Context, r *authz.Request, fx *authz.Effec
 	if err := s.answered(ctx, query); err != nil {
 		return nil, err
 	}
-	code, host := query.Get("code"), strings.Clone(r.Host)
+	code, host := strings.Clone(query.Get("code")), strings.Clone(r.Host) // the request's buffer does not outlive it
 	key := f.digest(code)
 	next, err := s.env.codes.join(ctx, key, func(ctx context.Context) (*session, error) { return s.exchange(ctx, f, code, host) })
 	if errors.Is(err, errUnderWay) {

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"privyseal/authz"
@@ -27,7 +28,7 @@ func (s *source) renewed(ctx context.Context, r *authz.Request, fx *authz.Effect
 		return old, nil
 	}
 	key := sha256.Sum256([]byte(s.key("renewal", old.ID+"\x00"+old.RefreshToken)))
-	host := string([]byte(r.Host)) // the request's buffer does not outlive it
+	host := strings.Clone(r.Host) // the request's buffer does not outlive it
 	work := func(ctx context.Context) (*session, error) { return s.renew(ctx, old) }
 	if s.store != nil {
 		work = func(ctx context.Context) (*session, error) { return s.renewStored(ctx, host, old) }
