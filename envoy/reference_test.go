@@ -39,6 +39,9 @@ func referenceGranted(d *authz.Decision, g *authz.Grant) *authv3.CheckResponse {
 	for _, cookie := range d.SetCookies() {
 		ok.ResponseHeadersToAdd = append(ok.ResponseHeadersToAdd, referenceAdd("set-cookie", cookie))
 	}
+	if len(d.SetCookies()) > 0 {
+		ok.ResponseHeadersToAdd = append(ok.ResponseHeadersToAdd, referenceOverwrite("cache-control", "no-store"))
+	}
 	return &authv3.CheckResponse{
 		Status:          &status.Status{Code: int32(codes.OK)},
 		HttpResponse:    &authv3.CheckResponse_OkResponse{OkResponse: ok},

@@ -105,6 +105,9 @@ func (a answer) granted(d *authz.Decision, g *authz.Grant) {
 	for _, cookie := range d.SetCookies() {
 		a.add(okResponseHeaders, "set-cookie", cookie)
 	}
+	if len(d.SetCookies()) > 0 { // else a cache could give one person's session to others
+		a.overwrite(okResponseHeaders, "cache-control", "no-store")
+	}
 	a.close(ok)
 	a.metadata(&d.Record)
 }

@@ -390,8 +390,7 @@ func TestLyingProvider(t *testing.T) {
 		"a stranger's key":     func(p *provider) { p.signWith = stranger },
 		"no ID token":          func(p *provider) { p.beforeAnswer = says("/token", 200, `{"access_token":"a","token_type":"Bearer"}`) },
 	} {
-		w := newWorld(t)
-		lie(w.op)
+		w := worldOf(t, lie)
 		b := w.browser()
 		a := b.open(home + "/")
 		if a.reason != authz.LoginFailed || a.status != 400 || b.count(sessionCookie) != 0 {

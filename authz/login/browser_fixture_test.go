@@ -2,7 +2,6 @@ package login_test
 
 import (
 	"context"
-	"errors"
 	"io"
 	"maps"
 	"net/http"
@@ -314,5 +313,3 @@ const (
 	sessionCookie = "__Host-privyseal-session-corp"
 	flowCookie    = "__Host-privyseal-flow-"
 )
-
-var errTest = errors.New("test")

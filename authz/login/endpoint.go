@@ -128,9 +128,9 @@ func (s *source) complete(ctx context.Context, r *authz.Request, fx *authz.Effec
 	if err := s.answered(ctx, query); err != nil {
 		return nil, err
 	}
-	code, host := strings.Clone(query.Get("code")), strings.Clone(r.Host) // the request's buffer does not outlive it
+	code := strings.Clone(query.Get("code")) // the request's buffer does not outlive it
 	key := f.digest(code)
-	next, err := s.env.codes.join(ctx, key, func(ctx context.Context) (*session, error) { return s.exchange(ctx, f, code, host) })
+	next, err := s.env.codes.join(ctx, key, func(ctx context.Context) (*session, error) { return s.exchange(ctx, f, code) })
 	if errors.Is(err, errUnderWay) {
 		return nil, err
 	}

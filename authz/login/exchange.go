@@ -20,7 +20,7 @@ const clockSkew = time.Minute
 
 // exchange redeems the code of an attempt (OpenID Connect Core section 3.1.3)
 // and makes a new session of what the provider says.
-func (s *source) exchange(ctx context.Context, f *flow, code, host string) (*session, error) {
+func (s *source) exchange(ctx context.Context, f *flow, code string) (*session, error) {
 	m, err := s.provider.metadata(ctx)
 	if err != nil {
 		return nil, err
@@ -38,7 +38,7 @@ func (s *source) exchange(ctx context.Context, f *flow, code, host string) (*ses
 	if claims["nonce"] != f.Nonce {
 		return nil, loginFailed("the identity provider answered another login", fmt.Errorf("source %s: nonce of the ID token is not the flow's", s.Name))
 	}
-	next, err := s.newSession(claims, host)
+	next, err := s.newSession(claims)
 	if err != nil {
 		return nil, err
 	}
@@ -64,7 +64,7 @@ func (s *source) satisfies(f *flow, got *session) error {
 }
 
 // verified returns the claims of a token answer's ID token (OpenID Connect Core
-// section 3.1.3.7), and the ID token; nil if there is none.
+// section 3.1.3.7), and the ID token itself.
 func (s *source) verified(ctx context.Context, token *oauth2.Token) (map[string]any, string, error) {
 	raw, _ := token.Extra("id_token").(string)
 	if raw == "" {
@@ -177,8 +177,11 @@ func (s *source) renew(ctx context.Context, old *session) (*session, error) {
 		if next.Subject != old.Subject || next.Logout.Subject != old.Logout.Subject {
 			return nil, errEnded // another person
 		}
-		if next.AuthTime == 0 {
+		if next.AuthTime == 0 { // a renewal is no authentication, and may be silent about the last one
 			next.AuthTime = old.AuthTime
+		}
+		if next.ACR == "" {
+			next.ACR, next.AMR = old.ACR, old.AMR
 		}
 		s.remember(&next, token, raw)
 		return &next, nil

@@ -334,6 +334,26 @@ func TestRenewalByAnotherPersonEndsTheSession(t *testing.T) {
 	}
 }
 
+func TestRenewalIsNoAuthentication(t *testing.T) {
+	w := newWorld(t)
+	w.op.user["acr"], w.op.user["amr"] = "gold", []string{"otp"}
+	b := w.loggedIn()
+	began := w.clock.Now()
+	w.op.set(func() {
+		w.op.idToken = func(claims map[string]any) { delete(claims, "acr"); delete(claims, "amr"); delete(claims, "auth_time") }
+	})
+	w.clock.advance(w.op.accessLife * 9 / 10)
+	w.judge = func(id *authz.Identity) error {
+		if id.ACR != "gold" || len(id.AMR) != 1 || !id.AuthTime.Equal(began) {
+			t.Errorf("acr %q, amr %q, auth_time %v", id.ACR, id.AMR, id.AuthTime)
+		}
+		return nil
+	}
+	if a := b.send("GET", home+"/data", script); !a.granted || w.op.count("/token") != 2 {
+		t.Errorf("%s, %d requests for tokens", a.reason, w.op.count("/token"))
+	}
+}
+
 func TestRenewalTakesUpNewGroups(t *testing.T) {
 	w := newWorld(t)
 	b := w.loggedIn()

@@ -89,9 +89,9 @@ func NewMemory(o MemoryOptions) *Memory {
 // closed by themselves, before or after.
 func (m *Memory) Close() {
 	m.cancel()
-	m.env.codes.wait()
-	m.env.renewals.wait()
-	m.env.look.wait()
+	m.env.codes.stop()
+	m.env.renewals.stop()
+	m.env.look.stop()
 	m.client.CloseIdleConnections()
 }
 

@@ -57,6 +57,7 @@ type provider struct {
 	namesItself   bool                  // RFC 9207
 	accessLife    time.Duration
 	noRefresh     bool
+	keepRefresh   bool // refresh tokens serve more than once
 	discovery     func(map[string]any)
 	idToken       func(map[string]any)
 	beforeAnswer  func(w http.ResponseWriter, r *http.Request) (answered bool)
@@ -177,13 +178,18 @@ func (p *provider) token(w http.ResponseWriter, r *http.Request) {
 			p.refuse(w, "invalid_grant")
 			return
 		}
-		delete(p.refresh, token) // each serves once
+		if !p.keepRefresh {
+			delete(p.refresh, token)
+		}
 	}
 	answer := map[string]any{
 		"access_token": rand.Text(), "token_type": "Bearer", "expires_in": int(p.accessLife.Seconds()), "id_token": p.idTokenFor(nonce),
 	}
 	if !p.noRefresh {
 		next := rand.Text()
+		if p.keepRefresh {
+			next = "the same always"
+		}
 		p.refresh[next] = true
 		answer["refresh_token"] = next
 	}

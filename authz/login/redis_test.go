@@ -124,23 +124,26 @@ func TestStoreHoldsNothingReadable(t *testing.T) {
 }
 
 func TestReplicasRenewOnce(t *testing.T) {
-	w, server := stored(t)
-	replicas := []*world{w, w.replica(server), w.replica(server)}
-	b := w.loggedIn()
-	asked := w.op.count("/token")
-	w.clock.advance(w.op.accessLife + time.Second) // over: everybody waits for the renewal
-	var all sync.WaitGroup
-	for i := range 15 {
-		tab := b.copied().at(replicas[i%3])
-		all.Go(func() {
-			if a := tab.send("GET", home+"/", script); !a.granted {
-				t.Errorf("tab %d: %d %s (%s)", i, a.status, a.reason, a.cause)
-			}
-		})
-	}
-	all.Wait()
-	if n := w.op.count("/token") - asked; n != 1 {
-		t.Errorf("the provider was asked %d times", n)
+	for _, rotates := range []bool{true, false} {
+		w, server := stored(t)
+		w.op.set(func() { w.op.keepRefresh = !rotates })
+		replicas := []*world{w, w.replica(server), w.replica(server)}
+		b := w.loggedIn()
+		asked := w.op.count("/token")
+		w.clock.advance(w.op.accessLife + time.Second) // over: everybody waits for the renewal
+		var all sync.WaitGroup
+		for i := range 15 {
+			tab := b.copied().at(replicas[i%3])
+			all.Go(func() {
+				if a := tab.send("GET", home+"/", script); !a.granted {
+					t.Errorf("tab %d: %d %s (%s)", i, a.status, a.reason, a.cause)
+				}
+			})
+		}
+		all.Wait()
+		if n := w.op.count("/token") - asked; n != 1 {
+			t.Errorf("refresh tokens rotate %v: the provider was asked %d times", rotates, n)
+		}
 	}
 }
 

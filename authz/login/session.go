@@ -42,7 +42,7 @@ type logoutNames struct {
 	Session string `json:"sid,omitempty"`
 }
 
-func (s *source) newSession(claims map[string]any, host string) (*session, error) {
+func (s *source) newSession(claims map[string]any) (*session, error) {
 	var random [32]byte
 	if _, err := io.ReadFull(s.env.Rand, random[:]); err != nil {
 		return nil, fmt.Errorf("no randomness for a session: %v", err)

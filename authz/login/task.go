@@ -34,10 +34,12 @@ type tasks[T any] struct {
 	now  func() time.Time
 	keep time.Duration // how long a result is kept; a failure, for failureKept
 
-	mu sync.Mutex // guards known and every expires
+	mu sync.Mutex // guards the following and every expires
 	// known are at most maxTasks: those under way, and results that are kept.
-	known map[[sha256.Size]byte]*task[T]
-	live  sync.WaitGroup
+	known   map[[sha256.Size]byte]*task[T]
+	stopped bool
+
+	live sync.WaitGroup
 }
 
 type task[T any] struct {
@@ -81,8 +83,8 @@ func (t *tasks[T]) join(ctx context.Context, key [sha256.Size]byte, work func(co
 func (t *tasks[T]) start(key [sha256.Size]byte, work func(context.Context) (T, error)) (*task[T], error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if err := t.ctx.Err(); err != nil {
-		return nil, err
+	if t.stopped {
+		return nil, context.Canceled
 	}
 	now := t.now()
 	if job := t.known[key]; job != nil && (job.expires.IsZero() || now.Before(job.expires)) {
@@ -107,9 +109,10 @@ func (t *tasks[T]) start(key [sha256.Size]byte, work func(context.Context) (T, e
 	return job, nil
 }
 
-// wait waits for all work after t.ctx has ended; none starts any more.
-func (t *tasks[T]) wait() {
-	t.mu.Lock() // whoever is starting some has counted it when this is passed
+// stop waits for all work, which t.ctx must have ended; none starts any more.
+func (t *tasks[T]) stop() {
+	t.mu.Lock()
+	t.stopped = true
 	t.mu.Unlock()
 	t.live.Wait()
 }

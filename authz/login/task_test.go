@@ -37,7 +37,7 @@ func TestTasksJoin(t *testing.T) {
 			t.Errorf("forgotten: %d", n)
 		}
 		cancel()
-		tasks.wait()
+		tasks.stop()
 		if _, err := tasks.join(t.Context(), keyOf("b"), work); !errors.Is(err, context.Canceled) {
 			t.Errorf("after the end: %v", err)
 		}
@@ -81,6 +81,6 @@ func TestTasksAreBounded(t *testing.T) {
 			t.Errorf("when the others timed out: %v", err)
 		}
 		cancel()
-		tasks.wait()
+		tasks.stop()
 	})
 }

@@ -52,6 +52,9 @@ func TestLoginFits(t *testing.T) {
 		if got := fields(r.body, "cookie"); !slices.Equal(got, []string{"a=1"}) {
 			t.Errorf("cookies at the application: %q", got)
 		}
+		if got := r.header.Values("cache-control"); !slices.Equal(got, []string{"no-store"}) {
+			t.Errorf("the cookie may be cached: %q", got)
+		}
 		cookies := strings.Join(r.header.Values("set-cookie"), "\n")
 		for _, want := range []string{"__Host-privyseal_s=renewed", "app=1", "app2=2"} {
 			if !strings.Contains(cookies, want) {
