@@ -2,87 +2,90 @@ package e2e
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
+	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
 	"os/exec"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
-	gojose "github.com/go-jose/go-jose/v4"
-
 	"privyseal/authz"
+	"privyseal/examples/idp"
 )
 
 // people is the configuration of a service where people log in.
 const people = `
 identity:
-  - login: {name: people, issuer: "%s", client_id: privyseal, cookie_secrets: [0123456789abcdef0123456789abcdef], post_logout: /bye}
+  - login: {name: people, issuer: "%s", client_id: privyseal, client_secret: secret-of-the-tests, scopes: [openid, email, profile, offline_access], cookie_secrets: [0123456789abcdef0123456789abcdef], post_logout: /bye}
 rules:
   - {name: bye, match: {hosts: [localhost], paths: [/bye]}, public: true}
   - {name: admin, match: {hosts: [localhost], paths: ["/admin/**"]}, audience: app, allow: {groups: [admins]}, explain: Ask the admins & wait.}
   - {name: app, match: {hosts: [localhost]}, audience: app, allow: {groups: [staff]}}
 `
 
-// newProvider is an OpenID Connect provider that takes everybody for Alice.
-func newProvider(t *testing.T) (issuer string) {
+// peopleWorld is a world whose people log in at the demo's provider.
+func peopleWorld(t *testing.T, always string) (w *world, issuer string) {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	must(t, err)
-	signer, err := gojose.NewSigner(gojose.SigningKey{Algorithm: gojose.ES256, Key: gojose.JSONWebKey{Key: key, KeyID: "k1"}}, (&gojose.SignerOptions{}).WithType("JWT"))
-	must(t, err)
-	var nonces sync.Map // by code
-	mux := http.NewServeMux()
-	server := httptest.NewServer(mux)
+	port := freePort(t)
+	var handler http.Handler
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handler.ServeHTTP(w, r) }))
 	t.Cleanup(server.Close)
-	mux.HandleFunc("/.well-known/openid-configuration", func(w http.ResponseWriter, _ *http.Request) {
-		json.NewEncoder(w).Encode(map[string]any{
-			"issuer": server.URL, "authorization_endpoint": server.URL + "/authorize", "token_endpoint": server.URL + "/token",
-			"jwks_uri": server.URL + "/jwks", "end_session_endpoint": server.URL + "/logout",
-		})
-	})
-	mux.HandleFunc("/jwks", func(w http.ResponseWriter, _ *http.Request) {
-		json.NewEncoder(w).Encode(gojose.JSONWebKeySet{Keys: []gojose.JSONWebKey{{Key: &key.PublicKey, KeyID: "k1", Algorithm: "ES256", Use: "sig"}}})
-	})
-	mux.HandleFunc("/authorize", func(w http.ResponseWriter, r *http.Request) {
-		code := rand.Text()
-		nonces.Store(code, r.URL.Query().Get("nonce"))
-		http.Redirect(w, r, r.URL.Query().Get("redirect_uri")+"?"+url.Values{"code": {code}, "state": {r.URL.Query().Get("state")}}.Encode(), http.StatusFound)
-	})
-	mux.HandleFunc("/token", func(w http.ResponseWriter, r *http.Request) {
-		nonce, _ := nonces.LoadAndDelete(r.FormValue("code"))
-		now := time.Now().Unix()
-		payload, _ := json.Marshal(map[string]any{
-			"iss": server.URL, "aud": "privyseal", "sub": "alice", "groups": []string{"staff"}, "nonce": nonce, "iat": now, "exp": now + 300,
-		})
-		token, err := signer.Sign(payload)
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		text, _ := token.CompactSerialize()
-		w.Header().Set("Content-Type", "application/json")
-		json.NewEncoder(w).Encode(map[string]any{"access_token": "opaque", "token_type": "Bearer", "id_token": text})
-	})
-	mux.HandleFunc("/logout", func(w http.ResponseWriter, r *http.Request) {
-		http.Redirect(w, r, r.URL.Query().Get("post_logout_redirect_uri"), http.StatusFound)
-	})
-	return server.URL
+	host := fmt.Sprintf("http://localhost:%d", port)
+	var err error
+	handler, err = idp.New(idp.Options{Issuer: server.URL, Always: always, Clients: []idp.Client{{
+		ID: "privyseal", Secret: "secret-of-the-tests", RedirectURIs: []string{host + "/.privyseal/callback"}, PostLogoutURIs: []string{host + "/bye"},
+	}}})
+	must(t, err)
+	s := startService(t, fmt.Sprintf(people, server.URL))
+	w = bare(t, knobs{Authz: s.grpc, KeySet: s.http, RawHeaders: true, Port: port})
+	w.service, w.host = s, "localhost"
+	return w, server.URL
 }
 
-func peopleWorld(t *testing.T) *world {
-	t.Helper()
-	s := startService(t, fmt.Sprintf(people, newProvider(t)))
-	w := bare(t, knobs{Authz: s.grpc, KeySet: s.http, RawHeaders: true})
-	w.service, w.host = s, "localhost"
-	return w
+// person is somebody at a browser, as far as the provider sees it.
+type person struct {
+	t      *testing.T
+	client http.Client
+}
+
+func newPerson(t *testing.T) *person {
+	jar, err := cookiejar.New(nil)
+	must(t, err)
+	return &person{t, http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
+}
+
+// logIn answers the provider's question and returns where it sends the browser,
+// away from itself.
+func (p *person) logIn(issuer, location, user string) *url.URL {
+	p.t.Helper()
+	method, form := "GET", ""
+	for range 8 {
+		r, err := http.NewRequestWithContext(p.t.Context(), method, location, strings.NewReader(form))
+		must(p.t, err)
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		resp, err := p.client.Do(r)
+		must(p.t, err)
+		body, _ := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if strings.Contains(string(body), "Who are you?") {
+			method, form = "POST", "user="+user
+			continue
+		}
+		next, err := resp.Location()
+		if err != nil {
+			p.t.Fatalf("%s: %d %s", location, resp.StatusCode, body)
+		}
+		if !strings.HasPrefix(next.String(), issuer) {
+			return next
+		}
+		location, method, form = next.String(), "GET", ""
+	}
+	p.t.Fatal("the provider goes round in circles")
+	return nil
 }
 
 var opens = []string{"accept: text/html", "sec-fetch-mode: navigate", "sec-fetch-dest: document", "sec-fetch-site: none"}
@@ -99,15 +102,11 @@ func (r response) cookies() string {
 }
 
 func TestPeopleLogInThroughEnvoy(t *testing.T) {
-	w := peopleWorld(t)
+	w, issuer := peopleWorld(t, "")
+	w.host = fmt.Sprintf("localhost:%d", w.port)
 	w.get(t, "/orders?a=1", "accept: */*").want(t, 401)
 	begun := w.get(t, "/orders?a=1", opens...).want(t, 303)
-	client := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	answer, err := client.Get(begun.header.Get("location"))
-	must(t, err)
-	answer.Body.Close()
-	callback, err := url.Parse(answer.Header.Get("location"))
-	must(t, err)
+	callback := newPerson(t).logIn(issuer, begun.header.Get("location"), "bob")
 
 	back := w.get(t, callback.RequestURI(), append(opens, begun.cookies())...).want(t, 303)
 	if back.header.Get("location") != "/orders?a=1" {
@@ -115,7 +114,8 @@ func TestPeopleLogInThroughEnvoy(t *testing.T) {
 	}
 	session := back.cookies()
 	r := w.get(t, "/orders?a=1", append(opens, session+"; theirs=1")...).want(t, 200)
-	if a := w.assertion(t, r, "app"); a.Subject != "alice" || a.IdentityProvider != "people" {
+	w.host = "localhost"
+	if a := w.assertion(t, r, "app"); a.Subject != "bob" || a.IdentityProvider != "people" {
 		t.Errorf("assertion %+v", a)
 	}
 	if got := fields(r.body, "cookie"); len(got) != 1 || got[0] != "theirs=1" {
@@ -130,9 +130,10 @@ func TestPeopleLogInThroughEnvoy(t *testing.T) {
 	if page.header.Get("content-security-policy") != authz.PagePolicy() || page.header.Get("cache-control") != "no-store" {
 		t.Errorf("headers of the page: %v", page.header)
 	}
+	w.host = fmt.Sprintf("localhost:%d", w.port)
 	out := w.get(t, "/.privyseal/logout", "accept: text/html", "sec-fetch-site: same-origin", session).want(t, 303)
-	if !strings.Contains(out.header.Get("location"), "/logout?client_id=privyseal&post_logout_redirect_uri=http%3A%2F%2Flocalhost%2Fbye") {
-		t.Errorf("logout leads to %s", out.header.Get("location"))
+	if bye := newPerson(t).logIn(issuer, out.header.Get("location"), ""); bye.Path != "/bye" || bye.Host != w.host {
+		t.Errorf("logout leads to %s", bye)
 	}
 	w.get(t, "/orders", "accept: */*", session).want(t, 401)
 }
@@ -144,7 +145,7 @@ func TestPeopleLogInWithABrowser(t *testing.T) {
 	if err != nil {
 		t.Skip("chromium is not in PATH")
 	}
-	w := peopleWorld(t)
+	w, _ := peopleWorld(t, "bob")
 	profile := t.TempDir()
 	open := func(path string) string {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -162,7 +163,7 @@ func TestPeopleLogInWithABrowser(t *testing.T) {
 	if dom := open("/admin/"); !strings.Contains(dom, "Ask the admins &amp; wait.") {
 		t.Errorf("the denial shows:\n%s", dom)
 	}
-	if dom := open("/.privyseal/me"); !strings.Contains(dom, `"sub":"alice"`) {
+	if dom := open("/.privyseal/me"); !strings.Contains(dom, `"sub":"bob"`) {
 		t.Errorf("the session is not kept: %s", dom)
 	}
 	if dom := open("/.privyseal/logout"); !strings.Contains(dom, "Log out?") {

@@ -93,3 +93,44 @@ func TestNoToken(t *testing.T) {
 		t.Error("GET makes a token")
 	}
 }
+
+// TestLoginRefusals: what is no login of a registered client, or of nobody the
+// provider knows, leads nowhere.
+func TestLoginRefusals(t *testing.T) {
+	var handler http.Handler
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handler.ServeHTTP(w, r) }))
+	t.Cleanup(server.Close)
+	provider, err := idp.New(idp.Options{Issuer: server.URL, Clients: []idp.Client{{ID: "shop", Secret: "s", RedirectURIs: []string{"https://shop.example/callback"}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	handler = provider
+	client := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	authorize := func(id, redirect string) (status int, location string) {
+		resp, err := client.Get(server.URL + "/authorize?response_type=code&scope=openid&state=s&client_id=" + id + "&redirect_uri=" + redirect)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		return resp.StatusCode, resp.Header.Get("Location")
+	}
+	for _, other := range [][2]string{{"nobody", "https://shop.example/callback"}, {"shop", "https://evil.example/callback"}} {
+		if status, location := authorize(other[0], other[1]); status < 400 || location != "" {
+			t.Errorf("%v: %d %s", other, status, location)
+		}
+	}
+	status, location := authorize("shop", "https://shop.example/callback")
+	if status != http.StatusFound || !strings.HasPrefix(location, "/login?request=") {
+		t.Fatalf("%d %s", status, location)
+	}
+	for target, want := range map[string]int{location: http.StatusNotFound, "/login?request=x": http.StatusBadRequest} {
+		resp, err := client.Post(server.URL+target, "application/x-www-form-urlencoded", strings.NewReader("user=eve"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != want {
+			t.Errorf("%s as eve: %d, want %d", target, resp.StatusCode, want)
+		}
+	}
+}

@@ -20,6 +20,11 @@ type Options struct {
 	Lifetime time.Duration
 	// Personas are the people it knows. Default [Personas].
 	Personas []Persona
+	// Clients are the services whose people log in here. Default: none.
+	Clients []Client
+	// Always is the person that everybody is taken for, without being asked; for
+	// tests with browsers. Default: the login page asks.
+	Always string
 }
 
 // New returns the provider's handler, with a new signing key.
@@ -37,8 +42,8 @@ func New(o Options) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	store := &storage{personas: o.Personas, lifetime: o.Lifetime, key: key}
-	config := &op.Config{CodeMethodS256: true}
+	store := &storage{personas: o.Personas, clients: o.Clients, lifetime: o.Lifetime, key: key, grants: map[string]*grant{}}
+	config := &op.Config{CodeMethodS256: true, AuthMethodPost: true, GrantTypeRefreshToken: true}
 	rand.Read(config.CryptoKey[:])
 	provider, err := op.NewProvider(config, store, op.StaticIssuer(o.Issuer), op.WithAllowInsecure())
 	if err != nil {
@@ -46,6 +51,7 @@ func New(o Options) (http.Handler, error) {
 	}
 	mux := http.NewServeMux()
 	mux.Handle("POST /token", &tokens{o, provider})
+	mux.Handle(loginPath, op.NewIssuerInterceptor(provider.IssuerFromRequest).Handler(&loginPage{store, op.AuthCallbackURL(provider), o.Always}))
 	mux.Handle("/", provider)
 	return mux, nil
 }

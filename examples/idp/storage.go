@@ -5,17 +5,24 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"sync"
 	"time"
 
 	jose "github.com/go-jose/go-jose/v4"
 	"github.com/zitadel/oidc/v3/pkg/op"
 )
 
-// storage is what the provider knows: people, and one key.
+// storage is what the provider knows: people, clients, one key, and the logins of
+// this process's life.
 type storage struct {
 	personas []Persona
+	clients  []Client
 	lifetime time.Duration // of access tokens
 	key      key
+
+	mu     sync.Mutex // guards the following
+	flows  []flow     // the oldest first
+	grants map[string]*grant
 }
 
 var _ op.Storage = (*storage)(nil)
