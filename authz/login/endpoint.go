@@ -101,7 +101,10 @@ func (l *Logins) callback(ctx context.Context, r *authz.Request, fx *authz.Effec
 	if errors.Is(err, errNoFlow) {
 		return s.orHome(ctx, r, fx)
 	}
-	reply, err := s.complete(ctx, r, fx, f, err, query)
+	var reply *authz.Reply
+	if err == nil {
+		reply, err = s.complete(ctx, r, fx, f, query)
+	}
 	if !errors.Is(err, errUnderWay) {
 		fx.SetCookie(cookieLine(flowPrefix+id, "", 0)) // whatever came of it, it is used
 		return reply, err
@@ -119,12 +122,8 @@ func (s *source) orHome(ctx context.Context, r *authz.Request, fx *authz.Effects
 	return nil, loginFailed("this login was begun in another browser, took too long, or is over: open the application again", nil)
 }
 
-// complete makes a session of the answer to an attempt that was found, unless
-// wrong says what is wrong with it.
-func (s *source) complete(ctx context.Context, r *authz.Request, fx *authz.Effects, f *flow, wrong error, query url.Values) (*authz.Reply, error) {
-	if wrong != nil {
-		return nil, wrong
-	}
+// complete makes a session of the answer to an attempt.
+func (s *source) complete(ctx context.Context, r *authz.Request, fx *authz.Effects, f *flow, query url.Values) (*authz.Reply, error) {
 	if err := s.answered(ctx, query); err != nil {
 		return nil, err
 	}
@@ -149,7 +148,7 @@ func (s *source) complete(ctx context.Context, r *authz.Request, fx *authz.Effec
 		return nil, loginFailed("this login was completed already", nil)
 	}
 	if old, err := s.load(ctx, r); err == nil {
-		if err := s.end(ctx, &authz.Effects{}, old); err != nil {
+		if err := s.end(ctx, &authz.Effects{}, old); err != nil { // its cookie is replaced
 			return nil, err
 		}
 	}
@@ -207,12 +206,12 @@ func (l *Logins) me(ctx context.Context, r *authz.Request, fx *authz.Effects) (*
 	id, err := o.Authenticate(ctx, r, fx)
 	var denial *authz.Denial
 	switch {
-	case errors.As(err, &denial) && denial.Reason.Status() != 401:
-		return nil, err
-	case err != nil:
+	case errors.Is(err, authz.ErrNoCredential), errors.As(err, &denial) && denial.Reason.Status() == 401:
 		reply := o.pointTo(r, o.on(r.Host))
 		reply.ContentType, reply.Body = "application/problem+json", []byte(`{"status":401,"title":"Authentication is required.","login_url":`+strconv.Quote(reply.LoginURL)+"}\n")
 		return reply, nil
+	case err != nil:
+		return nil, err
 	}
 	body, err := json.Marshal(map[string]any{
 		"source": id.Source, "sub": id.Subject, "email": id.Email, "email_verified": id.EmailVerified,
