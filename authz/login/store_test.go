@@ -8,6 +8,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/gomodule/redigo/redis"
 )
 
 // TestStoreContract holds every store to what [Store] promises. Redis keeps its
@@ -15,12 +17,12 @@ import (
 func TestStoreContract(t *testing.T) {
 	stores := map[string]Store{"memory": newMemory(time.Now)}
 	server := StartRedis(t)
-	redis, err := OpenRedis(server.Address())
+	opened, err := OpenRedis(server.Address())
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { redis.Close() })
-	stores["redis"] = redis
+	t.Cleanup(func() { opened.Close() })
+	stores["redis"] = opened
 	for name, s := range stores {
 		t.Run(name, func(t *testing.T) { testStore(t, s) })
 	}
@@ -135,6 +137,28 @@ func TestRedisAddresses(t *testing.T) {
 		if err != nil && bytes.Contains([]byte(err.Error()), []byte("hunter2")) {
 			t.Errorf("the error holds the password: %v", err)
 		}
+	}
+}
+
+// The user of the package comment may do what is needed.
+func TestRedisPermissions(t *testing.T) {
+	server := StartRedis(t)
+	conn, err := redis.Dial("tcp", "127.0.0.1:"+server.Port)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := conn.Do("ACL", "SETUSER", "privyseal", "on", ">hunter2", "~privyseal:login:*", "+mget", "+set", "+del", "+ping"); err != nil {
+		t.Fatal(err)
+	}
+	r, err := OpenRedis("redis://privyseal:hunter2@127.0.0.1:" + server.Port + "/0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	testStore(t, r)
+	if _, err := r.Write(t.Context(), "other", nil, time.Hour, Always); err == nil {
+		t.Error("the user may write elsewhere")
 	}
 }
 
