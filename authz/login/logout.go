@@ -21,6 +21,7 @@ func (l *Logins) logout(ctx context.Context, r *authz.Request, fx *authz.Effects
 	}
 	onward := ""
 	for _, s := range l.on(r.Host) {
+		fx.SetCookie(cookieLine(triesPrefix+s.Name, "", 0)) // who logs out may log in again
 		is, err := s.load(ctx, r)
 		if err != nil {
 			s.clear(fx)
