@@ -66,6 +66,10 @@ func referenceReplied(d *authz.Decision, reply *authz.Reply) *authv3.CheckRespon
 		set("content-type", reply.ContentType)
 		set("x-content-type-options", "nosniff")
 	}
+	if reply.ContentType == authz.PageType {
+		set("content-security-policy", authz.PagePolicy())
+		set("referrer-policy", "same-origin")
+	}
 	if reply.Status == http.StatusServiceUnavailable {
 		set("retry-after", "1")
 	}
