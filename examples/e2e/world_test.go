@@ -43,6 +43,7 @@ type world struct {
 type knobs struct {
 	RawHeaders, FailOpen, Body bool
 	Normalize                  bool      // Envoy tidies paths
+	Edge                       bool      // Envoy believes no x-forwarded-for
 	Timeout                    string    // default 2s: machines of tests are slow
 	Authz                      int       // port of the authorization service
 	KeySet                     int       // port of its public listener: adds a listener with jwt_authn
