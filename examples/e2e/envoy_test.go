@@ -2,12 +2,14 @@ package e2e
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -16,15 +18,25 @@ import (
 	"privyseal/examples/repo"
 )
 
-// freePort returns a port of the loopback interface that is free now.
+// lastPort is the one that was given out last. The kernel gives connections of
+// its own ports from 32768 on, so those below are not taken by chance.
+var lastPort atomic.Int32
+
+// freePort returns a port of the loopback interface that is free now, and that
+// no other test is given.
 func freePort(t *testing.T) int {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	lastPort.CompareAndSwap(0, 10000+rand.Int32N(10000)) // another process may be testing
+	for range 1000 {
+		port := int(lastPort.Add(1))
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err == nil {
+			l.Close()
+			return port
+		}
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
+	t.Fatal("no port is free")
+	return 0
 }
 
 // waitPort waits until something listens on a port.
