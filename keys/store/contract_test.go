@@ -280,7 +280,7 @@ func contractWatchContext(t *testing.T, p place) {
 }
 
 func contractName(t *testing.T, p place) {
-	if got, want := p.open(t).(fmt.Stringer).String(), Redact(p.address); got != want {
+	if got, want := p.open(t).(fmt.Stringer).String(), redact(p.address); got != want {
 		t.Errorf("the store names itself %q, want %q", got, want)
 	}
 }

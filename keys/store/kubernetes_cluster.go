@@ -55,7 +55,7 @@ type login struct {
 
 func openKubernetes(address string, o Options) (keys.Store, error) {
 	refuse := func(why string) (keys.Store, error) {
-		return nil, fmt.Errorf("the address %s: %s; expected kubernetes://NAMESPACE/SECRET", Redact(address), why)
+		return nil, fmt.Errorf("the address %s: %s; expected kubernetes://NAMESPACE/SECRET", redact(address), why)
 	}
 	u, err := url.Parse(address)
 	if err != nil || u.User != nil || u.Port() != "" || u.Fragment != "" {
@@ -69,7 +69,7 @@ func openKubernetes(address string, o Options) (keys.Store, error) {
 	if !isName(k.namespace) || strings.Contains(k.namespace, ".") || !isName(k.secret) {
 		return refuse("namespace and Secret are lower-case DNS names")
 	}
-	k.name, k.now = Redact(address), o.Now
+	k.name, k.now = redact(address), o.Now
 	k.tokenFile, k.caFile, k.server = query["token_file"], query["ca_file"], query["server"]
 	if k.tokenFile == "" {
 		k.tokenFile = podTokenFile

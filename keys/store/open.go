@@ -32,9 +32,7 @@ type Options struct {
 // Open returns the store at an address, as the package comment describes them.
 // It reads the address alone: a store that cannot be reached, or that refuses
 // us, says so when it is used. The store is a [keys.Watcher] too, and has a
-// String method that returns [Redact] of the address.
-//
-// Errors show no password.
+// String method that returns the address without its password.
 func Open(address string, o Options) (keys.Store, error) {
 	if o.Now == nil {
 		o.Now = time.Now
@@ -51,7 +49,7 @@ func Open(address string, o Options) (keys.Store, error) {
 	case "kubernetes":
 		return openKubernetes(address, o)
 	}
-	return nil, fmt.Errorf("%q is no address of a keyring: expected dir:PATH, redis://HOST:PORT/0?key=NAME, rediss://... or kubernetes://NAMESPACE/SECRET", Redact(address))
+	return nil, fmt.Errorf("%q is no address of a keyring: expected dir:PATH, redis://HOST:PORT/0?key=NAME, rediss://... or kubernetes://NAMESPACE/SECRET", redact(address))
 }
 
 // checkDocument keeps out what no store could give back.

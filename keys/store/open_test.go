@@ -91,8 +91,8 @@ func TestRedact(t *testing.T) {
 		"redis://user:12#s3cret@host?key=k":             "redis:xxxxx",
 		"redis://user:s3@cret@host?key=k":               "redis:xxxxx",
 	} {
-		if got := Redact(address); got != want {
-			t.Errorf("Redact(%q) = %q, want %q", address, got, want)
+		if got := redact(address); got != want {
+			t.Errorf("redact(%q) = %q, want %q", address, got, want)
 		}
 	}
 }

@@ -8,11 +8,11 @@ import (
 
 const hidden = "xxxxx"
 
-// Redact returns the address for logs, metrics and errors: without its password
+// redact returns the address for logs, metrics and errors: without its password
 // and whatever else in it could be one. That is the user where no password
 // follows it, every query parameter that is not one of ours, and everything but
 // the scheme where a password may have been cut in two, or nothing parses.
-func Redact(address string) string {
+func redact(address string) string {
 	scheme, rest, found := strings.Cut(address, ":")
 	if !found || strings.Trim(scheme, "abcdefghijklmnopqrstuvwxyz") != "" {
 		return hidden

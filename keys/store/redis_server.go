@@ -29,7 +29,7 @@ type redisServer struct {
 
 func openRedis(address string) (keys.Store, error) {
 	refuse := func(why string) (keys.Store, error) {
-		return nil, fmt.Errorf("the address %s: %s; expected redis://USER:PASSWORD@HOST:PORT/0?key=NAME, or rediss:// for TLS", Redact(address), why)
+		return nil, fmt.Errorf("the address %s: %s; expected redis://USER:PASSWORD@HOST:PORT/0?key=NAME, or rediss:// for TLS", redact(address), why)
 	}
 	u, err := url.Parse(address)
 	if err != nil || u.Hostname() == "" || u.Fragment != "" {
@@ -40,7 +40,7 @@ func openRedis(address string) (keys.Store, error) {
 		return refuse(err.Error())
 	}
 	r := &redisStore{key: query["key"], redisServer: redisServer{
-		name: Redact(address), host: u.Hostname(), port: u.Port(), tls: u.Scheme == "rediss", caFile: query["ca_file"],
+		name: redact(address), host: u.Hostname(), port: u.Port(), tls: u.Scheme == "rediss", caFile: query["ca_file"],
 	}}
 	if r.port == "" {
 		r.port = "6379"
