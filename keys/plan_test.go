@@ -37,7 +37,7 @@ func (p *planner) turn(from Document) bool {
 		p.lacking--
 		p.made++
 		next.fill(slot, DocumentKey{
-			KeyID: fmt.Sprintf("k%d", p.made), Algorithm: slot.Algorithm, MaxTTL: Duration(p.s.MaxTTL), private: hidden([]byte("secret")),
+			KeyID: fmt.Sprintf("k%d", p.made), Algorithm: slot.Algorithm, MaxTTL: Duration(p.s.MaxTTL),
 		})
 	}
 	if next.in(StateSigning) == nil || next.same(p.d) {
@@ -218,19 +218,6 @@ func TestPlanAlgorithm(t *testing.T) {
 	}
 	if got[StateSigning] != "ES256" || got[StateNext] != "RS256" || got[StateRetired] != "ES256" {
 		t.Errorf("algorithms: %v", got)
-	}
-}
-
-// A key that signs no longer has no private half in the document.
-func TestPlanDropsPrivateHalves(t *testing.T) {
-	p := newPlanner(Schedule{})
-	p.turn(p.d)
-	p.now = p.now.Add(defaultRotateEvery)
-	p.turn(p.d)
-	for _, k := range p.d.Keys {
-		if has := k.private != nil; has == (k.State == StateRetired) {
-			t.Errorf("%s key %s: private half %v", k.State, k.KeyID, has)
-		}
 	}
 }
 
