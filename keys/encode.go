@@ -13,8 +13,9 @@ import (
 // documentVersion is the format that this package reads and writes.
 const documentVersion = 1
 
-// maxDocument bounds a document, in bytes. A full one has a fifth of it.
-const maxDocument = 256 << 10
+// MaxDocument bounds a document in a [Store], in bytes. A full one has a fifth of
+// it.
+const MaxDocument = 256 << 10
 
 // envelope is what a store holds: a document and what proves that it is
 // genuine, computed over the document's bytes as they are (RFC 2104).
@@ -46,8 +47,8 @@ func ParseDocument(text []byte) (Document, error) {
 
 func decode(text []byte) (envelope, Document, error) {
 	var e envelope
-	if len(text) > maxDocument {
-		return e, Document{}, fmt.Errorf("the document is larger than %d bytes", maxDocument)
+	if len(text) > MaxDocument {
+		return e, Document{}, fmt.Errorf("the document is larger than %d bytes", MaxDocument)
 	}
 	if err := strictJSON(text, &e); err != nil || e.Document == nil {
 		return e, Document{}, errDamaged

@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// Store keeps one document, a few kilobytes, that all replicas of a service
-// share. Implementations are in package privyseal/keys/store. They are safe for
-// concurrent use by any number of processes, and honour their contexts.
+// Store keeps one document, of at most [MaxDocument] bytes, that all replicas of
+// a service share. Implementations are in package privyseal/keys/store. They are
+// safe for concurrent use by any number of processes, and honour their contexts.
 type Store interface {
 	// Load returns the document. If there is none the error wraps
 	// [io/fs.ErrNotExist], which says for certain that the store is there and
@@ -25,7 +25,7 @@ type Store interface {
 // Version is a document as a store holds it.
 type Version struct {
 	Document []byte
-	// Revision changes with every Swap and is never empty. It means nothing
+	// Revision changes with the document and is never empty. It means nothing
 	// outside the store.
 	Revision string
 	// Time is the store's own clock at the time of the answer, zero if it has

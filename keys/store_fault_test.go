@@ -378,7 +378,7 @@ func TestStoreHoldsSomethingElse(t *testing.T) {
 		"two documents":              {slices.Concat(store.held(), store.held()), "damaged"},
 		"a brace too many":           {slices.Concat(store.held(), []byte("}")), "damaged"},
 		"an unknown member":          {bytes.Replace(store.held(), []byte(`{"document"`), []byte(`{"x":1,"document"`), 1), "damaged"},
-		"oversize":                   {slices.Concat(store.held(), bytes.Repeat([]byte(" "), maxDocument)), "larger than"},
+		"oversize":                   {slices.Concat(store.held(), bytes.Repeat([]byte(" "), MaxDocument)), "larger than"},
 		"without a MAC":              {tampered(t, store, nil, same), "authentication code"},
 		"with the MAC of another":    {tampered(t, store, mustProtection(t), same), "authentication code"},
 		"not encrypted":              {inClear.held(), "not encrypted"},

@@ -11,9 +11,7 @@ import (
 	"privyseal/keys"
 )
 
-// maxDocument bounds a document, in bytes. A keyring of a hundred sealed keys
-// has about 60 KiB.
-const maxDocument = 256 << 10
+const maxDocument = keys.MaxDocument
 
 // requestTimeout bounds one request to a server, whatever the context allows.
 const requestTimeout = 15 * time.Second
