@@ -8,5 +8,8 @@ func Thumbprint(public crypto.PublicKey) (string, error) {
 	return d.thumbprint(), err
 }
 
+// FormsOf returns the ways in which printers write bytes.
+func FormsOf(secret []byte) []string { return formsOf(secret) }
+
 // PublicJWK is the key as key sets show it.
 func (k *Key) PublicJWK() []byte { return k.jwk }

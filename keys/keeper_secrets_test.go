@@ -21,7 +21,7 @@ func formsOf(secret []byte) []string {
 		string(secret), hex.EncodeToString(secret), strings.ToUpper(hex.EncodeToString(secret)), new(big.Int).SetBytes(secret).String(),
 		strings.Trim(fmt.Sprint(secret[:8]), "[]"), strings.Trim(fmt.Sprintf("%#v", secret[:8])[6:], "{}"),
 	}
-	for shift := range 3 {
+	for shift := range 3 { // wherever it begins in the encoded text
 		inner := secret[shift : shift+(len(secret)-shift)/3*3]
 		forms = append(forms, base64.StdEncoding.EncodeToString(inner), base64.URLEncoding.EncodeToString(inner))
 	}
