@@ -116,5 +116,5 @@ func (w fileKeys) Unwrap(_ context.Context, wrapped, additional []byte) ([]byte,
 			return key, nil
 		}
 	}
-	return nil, errors.New("wrapped with another key-encryption key than those in the key file, or damaged")
+	return nil, errors.New("wrapped with another key-encryption key than those in the key file, or damaged: an older key is a further line of that file")
 }

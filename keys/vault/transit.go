@@ -211,11 +211,11 @@ func (t *Transit) ask(ctx context.Context, operation string, body []byte, answer
 	case err != nil:
 		return &passingError{err}
 	case len(text) > maxAnswer:
-		return fmt.Errorf("an answer of more than %d bytes", maxAnswer)
+		return fmt.Errorf("an answer of more than %d bytes, which is not Vault's: check address", maxAnswer)
 	case response.StatusCode != http.StatusOK:
 		return t.refused(response.StatusCode, text, operation)
 	case json.Unmarshal(text, answer) != nil:
-		return errors.New("the answer is not Vault's")
+		return errors.New("the answer is not Vault's: check address")
 	}
 	return nil
 }
@@ -230,7 +230,7 @@ func (t *Transit) refused(status int, text []byte, operation string) error {
 	case status == http.StatusServiceUnavailable:
 		return &passingError{errors.New("the server is sealed or has no active node: unseal it")}
 	case status >= 500:
-		return &passingError{fmt.Errorf("status %d", status)}
+		return &passingError{fmt.Errorf("status %d: the server's log says why", status)}
 	case status == http.StatusNotFound:
 		return errors.New("there is no such transit engine: check mount and namespace")
 	case strings.Contains(said, "encryption key not found"):
@@ -240,7 +240,7 @@ func (t *Transit) refused(status int, text []byte, operation string) error {
 	case strings.Contains(said, "message authentication failed") || strings.Contains(said, "invalid ciphertext"):
 		return errors.New("encrypted with another key, for another keyring, or damaged")
 	}
-	return fmt.Errorf("status %d", status)
+	return fmt.Errorf("status %d: the server's log says why", status)
 }
 
 // optionError is a mistake in an option.
