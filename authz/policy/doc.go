@@ -106,7 +106,8 @@
 // out, time zones are "UTC" or an offset.
 //
 // Claims of a rule are expressions of the same kind, made for callers who are
-// allowed, who are seen as allow clauses see them.
+// allowed, who are seen as allow clauses see them; in report mode also for those
+// whom no allow clause admits.
 //
 // # Trying a rule
 //
@@ -116,6 +117,11 @@
 // clauses deny, and so do groups that are unknown and clauses that cannot be
 // evaluated, since what they would have said is not known.
 //
+// # Testing rules
+//
+// [Cases] are tests in a file: who asks for what, and what becomes of it. They are
+// decided by a [Rehearsal], which is the compiled policy and the authorizer of a
+// service with identities in place of credentials; [Policy.Explain] tells why.
 // [Lint] names rules that no request reaches and rules that admit more than is
 // commonly meant; [Routes] is the table of what a policy decides.
 //

@@ -79,18 +79,33 @@ func callerFlags(c *cobra.Command) *caller {
 	f.StringVar(&who.name, "as", "", "the `name` of an identity in --cases")
 	f.StringVar(&who.identity.Source, "source", "", "the identity source that knows the caller; without it nobody is calling")
 	f.StringVar(&who.identity.Subject, "subject", "", "the caller's `name` at the source")
-	f.StringArrayVar(&who.identity.Groups, "group", nil, "a group of the caller; may be repeated")
+	f.StringArrayVar(&who.identity.Groups, "group", nil, "a group of the caller; may be repeated; without one the source says nothing of groups")
 	f.StringVar(&who.identity.Email, "email", "", "the caller's `address`")
 	f.BoolVar(&who.identity.EmailVerified, "email-verified", false, "the source vouches for the address")
 	f.StringVar(&who.identity.ACR, "acr", "", "how strongly the caller authenticated")
 	f.StringArrayVar(&who.claims, "claim", nil, "a further claim, `name=value`, the value as JSON or as text; may be repeated")
-	c.MarkFlagsRequiredTogether("cases", "as")
-	c.MarkFlagsMutuallyExclusive("cases", "source")
 	return who
+}
+
+// misused says that the flags about the caller do not fit together.
+func (who *caller) misused() error {
+	const hint = "say --cases FILE --as NAME, or --source NAME --subject NAME; without either nobody is calling"
+	switch {
+	case (who.cases == "") != (who.name == ""):
+		return failed(wrongUsage, hint, "--cases and --as need each other")
+	case who.cases != "" && who.identity.Source != "":
+		return failed(wrongUsage, hint, "--cases and --source both say who is calling")
+	case (who.identity.Source == "") != (who.identity.Subject == ""):
+		return failed(wrongUsage, hint, "--source and --subject need each other")
+	}
+	return nil
 }
 
 // try makes one case of the request, so that it takes the way that cases take.
 func (who *caller) try(c *cobra.Command, environ []string, named string, r policy.CaseRequest, now string) (*policy.Trial, error) {
+	if err := who.misused(); err != nil {
+		return nil, err
+	}
 	one := policy.Case{Name: "explain", Requests: []policy.CaseRequest{r}, Expect: policy.Expectation{Outcome: string(authz.Allow)}}
 	file := &privyseal.CaseFile{}
 	switch {
