@@ -107,6 +107,25 @@ func TestCasesSayWhatEnvoySays(t *testing.T) {
 	}
 }
 
+// TestRehearsalsKnowTheSizeOfAssertions: also where none is signed, and what is
+// denied shows no claims.
+func TestRehearsalsKnowTheSizeOfAssertions(t *testing.T) {
+	h, err := policy.Rehearse([]policy.Rule{{Name: "app", Audience: "app", Allow: anybody}}, within("corp"),
+		authz.AssertionOptions{MaxBytes: 1024, Reuse: time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, _, _ := policy.ParseRequest("GET https://a.example/")
+	for size, want := range map[int]authz.Reason{100: authz.Allowed, 300: authz.Allowed, 450: authz.AssertionTooLarge} {
+		for range 2 { // also what could be used again
+			trial, err := h.Try(t.Context(), r, nil, authz.NewIdentity(authz.Identity{Source: "corp", Subject: "a", Name: strings.Repeat("n", size)}))
+			if err != nil || trial.Decision.Record.Reason != want || (trial.Claims != nil) != (want == authz.Allowed) || (trial.Headers != nil) != (want == authz.Allowed) {
+				t.Errorf("%d: %v, want %s, claims %s, headers %v, %v", size, trial.Decision.Record, want, trial.Claims, trial.Headers, err)
+			}
+		}
+	}
+}
+
 func TestCoverage(t *testing.T) {
 	report := tried(t, policy.CaseRequest{Request: "GET https://a.example/"}, anything)
 	var got []string

@@ -2,8 +2,10 @@ package policy
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"slices"
+	"strings"
 
 	"privyseal/authz"
 )
@@ -50,6 +52,9 @@ type Trial struct {
 	Explanation Explanation
 	// Claims are the claims of the assertion, as JSON; nil if there is none.
 	Claims []byte
+	// Headers are those that the application receives from us; the value of the
+	// assertion is [Unsigned].
+	Headers []authz.Field
 }
 
 // Try decides about a request of an identity; nil is nobody. A denial with which
@@ -61,8 +66,8 @@ func (h *Rehearsal) Try(ctx context.Context, r *authz.Request, unreadable *authz
 	}
 	given := &attempt{identity: id}
 	trial := Trial{Decision: h.authorizer.Authorize(context.WithValue(ctx, attemptKey{}, given), r)}
-	if trial.Decision.Grant() != nil {
-		trial.Claims = given.claims
+	if grant := trial.Decision.Grant(); grant != nil {
+		trial.Claims, trial.Headers = given.claims, given.headers(grant.Set())
 	}
 	if rule, _ := h.policy.Match(r); rule == nil || !admits(rule, id) {
 		id = nil // not judged
@@ -86,6 +91,18 @@ func admits(rule *authz.Rule, id *authz.Identity) bool {
 type attempt struct {
 	identity *authz.Identity
 	claims   []byte
+	jws      string
+}
+
+// headers are those of a grant, with what stands for the assertion.
+func (a *attempt) headers(set []authz.Field) []authz.Field {
+	set = slices.Clone(set)
+	for i := range set {
+		if a.jws != "" && set[i].Value == a.jws {
+			set[i].Value = Unsigned
+		}
+	}
+	return set
 }
 
 type attemptKey struct{}
@@ -109,10 +126,14 @@ type reader struct{}
 // KeyID implements [authz.Signer].
 func (reader) KeyID() string { return "none" }
 
-// Sign implements [authz.Signer].
+// Sign implements [authz.Signer]. What it returns is no token, and as long as one
+// that ES256 signed, so that max_bytes is rehearsed, too.
 func (reader) Sign(ctx context.Context, payload []byte) (jws, kid string, err error) {
-	attemptOf(ctx).claims = slices.Clone(payload)
-	return Unsigned, "none", nil
+	const header, signature = 143, 86
+	given := attemptOf(ctx)
+	given.claims = slices.Clone(payload)
+	given.jws = strings.Repeat("-", header+1+base64.RawURLEncoding.EncodedLen(len(payload))+1+signature)
+	return given.jws, "none", nil
 }
 
 // Unsigned stands for the assertion in the headers of a [Trial].

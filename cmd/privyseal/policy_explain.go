@@ -226,7 +226,7 @@ func explain(t *policy.Trial) *explanation {
 	}
 	if grant := t.Decision.Grant(); grant != nil {
 		told.Set, told.Remove = map[string]string{}, slices.Sorted(slices.Values(grant.Remove()))
-		for _, f := range grant.Set() {
+		for _, f := range t.Headers {
 			told.Set[f.Name] = f.Value
 		}
 	}
