@@ -129,7 +129,7 @@ func (reader) KeyID() string { return "none" }
 // Sign implements [authz.Signer]. What it returns is no token, and as long as one
 // that ES256 signed, so that max_bytes is rehearsed, too.
 func (reader) Sign(ctx context.Context, payload []byte) (jws, kid string, err error) {
-	const header, signature = 143, 86
+	const header, signature = 134, 86
 	given := attemptOf(ctx)
 	given.claims = slices.Clone(payload)
 	given.jws = strings.Repeat("-", header+1+base64.RawURLEncoding.EncodedLen(len(payload))+1+signature)
