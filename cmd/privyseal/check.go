@@ -114,7 +114,7 @@ func answerRows(a *envoy.Answer) [][]string {
 		word = fmt.Sprintf("denied with status %d", a.Status)
 	}
 	rows := [][]string{{"verdict", word}}
-	for _, key := range []string{"reason", "rule", "source", "subject", "audience", "decision_id"} {
+	for _, key := range []string{"reason", "would_deny", "rule", "source", "subject", "audience", "decision_id"} {
 		if value, ok := a.Metadata[key].(string); ok {
 			rows = append(rows, []string{strings.TrimSuffix(key, "_id"), value})
 		}
