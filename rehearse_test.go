@@ -199,6 +199,7 @@ func TestMistakesInCases(t *testing.T) {
 		"cases:":               {"case:", `cases.yaml:4:1: unknown key "case"`},
 		"source: corp":         {"source: crop", `cases.yaml:3:19: identities.alice.source: "crop" is not a source; did you mean corp?`},
 		", subject: alice":     {"", `identities.alice.subject: is missing`},
+		"alice}\n":             {"alice, thumbprint: x5t}\n", `identities.alice.thumbprint: is not the SHA-256 of a certificate`},
 		"  alice: {":           {"  nobody: {", `identities.nobody: is the caller without credentials`},
 		"as: alice":            {"as: [bob]", `cases.yaml:6:10: cases[0].as[0]: "bob" is not a known identity; known: alice, nobody`},
 		"[GET https":           {"[GET ftps", `cases.yaml:7:16: cases[0].requests[0]: is not a method and a URL`},

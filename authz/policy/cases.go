@@ -45,6 +45,9 @@ type CaseIdentity struct {
 	// AuthTime is when, and Expires when the credential ends; RFC 3339.
 	AuthTime string `yaml:"auth_time"`
 	Expires  string `yaml:"expires"`
+	// Thumbprint is the x5t#S256 (RFC 8705) of the caller's client certificate, 43
+	// characters of base64url. Rules that bind to a certificate need it.
+	Thumbprint string `yaml:"thumbprint"`
 	// Claims are everything else the source says.
 	Claims map[string]any `yaml:"claims"`
 }

@@ -1,7 +1,9 @@
 package policy
 
 import (
+	"crypto/sha256"
 	"crypto/x509"
+	"encoding/base64"
 	"errors"
 	"net/netip"
 	"slices"
@@ -24,12 +26,15 @@ func (m *caseCompiler) identity(path, name string, o *CaseIdentity) *authz.Ident
 	if o.Subject == "" {
 		m.wrong(path+".subject", errors.New("is missing"))
 	}
+	if digest, err := base64.RawURLEncoding.DecodeString(o.Thumbprint); o.Thumbprint != "" && (err != nil || len(digest) != sha256.Size) {
+		m.wrong(path+".thumbprint", errors.New("is not the SHA-256 of a certificate in 43 characters of base64url"))
+	}
 	return authz.NewIdentity(authz.Identity{
 		Source: o.Source, Issuer: o.Issuer, Subject: o.Subject, Session: o.Session,
 		Email: o.Email, EmailVerified: o.EmailVerified, Name: o.Name, ACR: o.ACR, AMR: o.AMR,
 		Groups: o.Groups, GroupsUnknown: o.GroupsUnknown, GroupsAbsent: o.Groups == nil,
 		AuthTime: m.time(path+".auth_time", o.AuthTime, time.Time{}), Expires: m.time(path+".expires", o.Expires, time.Time{}),
-		Claims: o.Claims,
+		Thumbprint: o.Thumbprint, Claims: o.Claims,
 	})
 }
 
